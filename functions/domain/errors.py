@@ -1,0 +1,48 @@
+"""What can go wrong in Meshift's own terms; every message says what was found, where, and what would be right.
+
+MeshiftError
+├── Refused            what a person wrote or deployed makes no sense here: nothing was changed, a retry will not help
+│   ├── InvalidTag     a tag of an ECS service
+│   ├── InvalidPolicy  a rollout policy
+│   ├── InvalidSetting a stack parameter
+│   └── InvalidEvent   an event that is none of ours, or not whole
+├── NotFound           a resource that was named does not exist (any more)
+├── ForeignEdit        somebody else changed what Meshift was about to write: theirs stays
+└── ClaimHeld          another rollout is at work on the same virtual service
+"""
+
+
+class MeshiftError(Exception):
+    """Anything that Meshift foresaw."""
+
+
+class Refused(MeshiftError):
+    """The input makes no sense; nothing was changed and repeating it will not help."""
+
+
+class InvalidTag(Refused):
+    """A tag of an ECS service cannot be understood."""
+
+
+class InvalidPolicy(Refused):
+    """A rollout policy cannot be understood; the message names its field."""
+
+
+class InvalidSetting(Refused):
+    """A stack parameter (a function's environment variable) cannot be understood."""
+
+
+class InvalidEvent(Refused):
+    """An event lacks what its kind always carries."""
+
+
+class NotFound(MeshiftError):
+    """A resource that was named does not exist (any more)."""
+
+
+class ForeignEdit(MeshiftError):
+    """Somebody else changed what Meshift was about to write; theirs stays."""
+
+
+class ClaimHeld(MeshiftError):
+    """Another rollout is at work on the same virtual service."""
