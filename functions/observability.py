@@ -4,7 +4,16 @@ Log lines are JSON; `correlation_id` is the EventBridge event's id in triggers a
 tasks, so that one search shows one deployment. Metrics are written as EMF log lines.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from aws_lambda_powertools import Logger, Metrics
 
 logger = Logger(service="meshift", log_uncaught_exceptions=True, utc=True)
 metrics = Metrics(namespace="Meshift", service="meshift")
+
+
+def tell_execution(document: Mapping[str, Any]) -> None:
+    """Let a task's log lines carry the name of its execution."""
+    logger.set_correlation_id(document["execution"].rpartition(":")[2])
+    logger.append_keys(ecs_service=document["service"], deployment=document["deployment"])

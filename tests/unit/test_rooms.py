@@ -43,8 +43,11 @@ def test_domain_imports_only_the_standard_library_and_itself(path):
 @pytest.mark.parametrize("path", room("domain"), ids=lambda path: path.name)
 def test_domain_reads_no_environment_and_is_silent(path):
     assert not tops(path) & {"os", "logging", "socket", "subprocess", "time"}
-    calls = {node.func.id for node in ast.walk(ast.parse(path.read_text()))
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
     assert "print" not in calls
 
 

@@ -1,0 +1,152 @@
+"""Enrolment: what the tags of an ECS service ask Meshift to do.
+
+A service without `meshift:mesh` is not enrolled and nothing is touched. A tag that makes no sense is
+refused with its name, its value and what would be right.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import InvalidTag, Refused
+
+PREFIX = "meshift:"
+MESH = PREFIX + "mesh"
+TAGS = tuple(
+    PREFIX + name
+    for name in (
+        "mesh",
+        "virtual-node",
+        "virtual-service",
+        "backends",
+        "container",
+        "protocol",
+        "hostname",
+        "policy",
+    )
+)
+PROTOCOLS = ("http", "http2", "grpc", "tcp")
+
+_NAME = re.compile(r"[^\s/@]{1,255}")
+_POLICY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
+_OWNER = re.compile(r"\d{12}")
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """The tags of one service, understood."""
+
+    mesh: str
+    mesh_owner: str | None
+    """Account id, or None for the service's own account."""
+    virtual_node: str
+    virtual_service: str | None
+    backends: tuple[str, ...]
+    container: str | None
+    protocol: str | None
+    hostname: str | None
+    policy: str
+
+
+def read_tags(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Turn ECS's list of tags (`[{"key", "value"}]`) into a dictionary."""
+    return {tag["key"]: tag.get("value", "") for tag in tags}
+
+
+def is_enrolled(tags: Mapping[str, str]) -> bool:
+    """Say whether a service asks for Meshift at all."""
+    return MESH in tags
+
+
+def parse_enrolment(tags: Mapping[str, str], service_name: str) -> Enrolment:
+    """Understand the `meshift:` tags of a service.
+
+    >>> parse_enrolment({"meshift:mesh": "apps@111122223333"}, "web").mesh_owner
+    '111122223333'
+
+    Raises InvalidTag. Source of the tags: README, "Enrol a service".
+    """
+    for key in tags:
+        if key.startswith(PREFIX) and key not in TAGS:
+            nearest = difflib.get_close_matches(
+                key.removeprefix(PREFIX), [tag.removeprefix(PREFIX) for tag in TAGS], n=1
+            )
+            hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else f"known are {', '.join(TAGS)}"
+            raise InvalidTag(f"tag {key}: Meshift knows no such tag; {hint}")
+    mesh, at, owner = tags[MESH].partition("@")
+    _require(_NAME.fullmatch(mesh) is not None, MESH, tags[MESH], "a mesh's name, or NAME@ACCOUNT")
+    if at:
+        _require(_OWNER.fullmatch(owner) is not None, MESH, tags[MESH], "NAME@ACCOUNT with the owner's 12 digits")
+    return Enrolment(
+        mesh=mesh,
+        mesh_owner=owner or None,
+        virtual_node=_name(tags, "virtual-node") or service_name,
+        virtual_service=_name(tags, "virtual-service"),
+        backends=_names(tags, "backends"),
+        container=_name(tags, "container"),
+        protocol=_protocol(tags),
+        hostname=_matching(tags, "hostname", _HOSTNAME, "a DNS name such as serviceb.apps.local"),
+        policy=_matching(tags, "policy", _POLICY, "the name of a rollout policy: letters, digits and _ . -")
+        or "default",
+    )
+
+
+def refuse_unfit(service: Mapping[str, Any]) -> None:
+    """Refuse what cannot carry a sidecar, by name; `service` is an item of DescribeServices.
+
+    Raises Refused. Source: ECS developer guide, "deployment controllers", "Service Connect".
+    """
+    controller = service.get("deploymentController", {}).get("type", "ECS")
+    if controller != "ECS":
+        raise Refused(
+            f"service {service['serviceName']} is deployed by {controller}, which owns its task definition; "
+            "Meshift works with the deployment controller ECS"
+        )
+    if service.get("schedulingStrategy") == "DAEMON":
+        raise Refused(f"service {service['serviceName']} is a DAEMON service; Meshift works with REPLICA services")
+    for deployment in service.get("deployments", []):
+        if deployment["status"] == "PRIMARY" and deployment.get("serviceConnectConfiguration", {}).get("enabled"):
+            raise Refused(
+                f"service {service['serviceName']} is in a Service Connect namespace, and a service cannot be "
+                "in a mesh at once; turn Service Connect off first"
+            )
+
+
+def _require(good: bool, tag: str, value: str, right: str) -> None:
+    if not good:
+        raise InvalidTag(f"tag {tag}: {value!r} is not {right}")
+
+
+def _matching(tags: Mapping[str, str], name: str, pattern: re.Pattern[str], right: str) -> str | None:
+    value = tags.get(PREFIX + name)
+    if value is not None:
+        _require(pattern.fullmatch(value) is not None, PREFIX + name, value, right)
+    return value
+
+
+def _name(tags: Mapping[str, str], name: str) -> str | None:
+    return _matching(tags, name, _NAME, "a name (no spaces, no / and no @)")
+
+
+def _names(tags: Mapping[str, str], name: str) -> tuple[str, ...]:
+    value = tags.get(PREFIX + name, "")
+    names = tuple(value.split())
+    for each in names:
+        _require(
+            _NAME.fullmatch(each) is not None,
+            PREFIX + name,
+            value,
+            "names of virtual services, separated by spaces",
+        )
+    _require(len(set(names)) == len(names), PREFIX + name, value, "a list that names each virtual service once")
+    return names
+
+
+def _protocol(tags: Mapping[str, str]) -> str | None:
+    value = tags.get(PREFIX + "protocol")
+    if value is not None:
+        _require(value in PROTOCOLS, PREFIX + "protocol", value, f"one of {', '.join(PROTOCOLS)}")
+    return value

@@ -1,0 +1,137 @@
+"""Rollout policies: what an operator wrote in the SSM parameter `/meshift/policies/NAME`."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import InvalidPolicy
+
+_FIELDS = {
+    "steps", "finalBakeSeconds", "deadlineSeconds", "checkEverySeconds", "failureLimit",
+    "onNoData", "onFailure", "cleanUp", "checks",
+}  # fmt: skip
+_LONGEST_SECONDS = 7 * 24 * 3600
+_MOST_SLICES = 1500
+"""An execution's history holds 25,000 events, and a slice (wait, check, decide) takes up to 14 of them."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One weight of the candidate, and how long it bakes there."""
+
+    weight: int
+    bake_seconds: int
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A rollout policy, understood; the last step is at 100."""
+
+    steps: tuple[Step, ...]
+    deadline_seconds: int
+    check_every_seconds: int
+    failure_limit: int
+    on_no_data: str
+    on_failure: str
+    alarms: tuple[str, ...]
+
+
+def parse_policy(text: str) -> Policy:
+    """Understand a policy's JSON.
+
+    >>> parse_policy('{"steps": [{"weight": 25, "bakeSeconds": 60}], "finalBakeSeconds": 120}').steps[-1]
+    Step(weight=100, bake_seconds=120)
+
+    Raises InvalidPolicy, naming the field.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise InvalidPolicy(f"the policy is not JSON: {error}") from error
+    fields = _object(document, "policy", _FIELDS)
+    steps = [_step(step, f"steps[{index}]") for index, step in enumerate(_list(fields, "steps"))]
+    for index, (earlier, later) in enumerate(itertools.pairwise(steps), start=1):
+        if later.weight <= earlier.weight:
+            raise InvalidPolicy(f"steps[{index}].weight: {later.weight} does not rise above {earlier.weight}")
+    final_bake = _seconds(fields, "finalBakeSeconds", 0)
+    if not steps or steps[-1].weight < 100:
+        steps.append(Step(100, final_bake))
+    elif "finalBakeSeconds" in fields:
+        steps[-1] = Step(100, max(final_bake, steps[-1].bake_seconds))
+    _choice(fields, "cleanUp", ("retain",), "retain")
+    policy = Policy(
+        steps=tuple(steps),
+        deadline_seconds=_seconds(fields, "deadlineSeconds", 7200),
+        check_every_seconds=_whole(fields, "checkEverySeconds", 30, 1, 3600),
+        failure_limit=_whole(fields, "failureLimit", 1, 1, 1000),
+        on_no_data=_choice(fields, "onNoData", ("pass", "hold", "fail"), "hold"),
+        on_failure=_choice(fields, "onFailure", ("rollback", "freeze"), "rollback"),
+        alarms=tuple(_alarm(check, f"checks[{index}]") for index, check in enumerate(_list(fields, "checks"))),
+    )
+    baking = sum(step.bake_seconds for step in policy.steps)
+    if baking > policy.deadline_seconds:
+        raise InvalidPolicy(
+            f"deadlineSeconds: {policy.deadline_seconds} is less than the {baking} seconds that the steps bake"
+        )
+    if policy.deadline_seconds > _MOST_SLICES * policy.check_every_seconds:
+        raise InvalidPolicy(
+            f"checkEverySeconds: a check every {policy.check_every_seconds} seconds up to the deadline of "
+            f"{policy.deadline_seconds} seconds is more than the {_MOST_SLICES} checks that one execution can hold; "
+            "check less often or lower deadlineSeconds"
+        )
+    return policy
+
+
+def _object(value: Any, where: str, known: set[str]) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidPolicy(f"{where}: {value!r} is not an object")
+    for field in value:
+        if field not in known:
+            raise InvalidPolicy(f"{where}.{field}: not known here; known are {', '.join(sorted(known))}")
+    return value
+
+
+def _list(fields: Mapping[str, Any], name: str) -> list[Any]:
+    value = fields.get(name, [])
+    if not isinstance(value, list):
+        raise InvalidPolicy(f"{name}: {value!r} is not a list")
+    return value
+
+
+def _whole(fields: Mapping[str, Any], name: str, default: int | None, least: int, most: int, where: str = "") -> int:
+    value = fields.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidPolicy(f"{where}{name}: {value!r} is not a whole number from {least} to {most}")
+    return value
+
+
+def _seconds(fields: Mapping[str, Any], name: str, default: int, where: str = "") -> int:
+    return _whole(fields, name, default, 0, _LONGEST_SECONDS, where)
+
+
+def _choice(fields: Mapping[str, Any], name: str, choices: tuple[str, ...], default: str) -> str:
+    value = fields.get(name, default)
+    if value not in choices:
+        raise InvalidPolicy(f"{name}: {value!r} is not one of {', '.join(choices)}")
+    return str(value)
+
+
+def _step(value: Any, where: str) -> Step:
+    if isinstance(value, dict) and "gate" in value:
+        raise InvalidPolicy(f"{where}.gate: this version of Meshift has no gates yet")
+    fields = _object(value, where, {"weight", "bakeSeconds"})
+    return Step(
+        weight=_whole(fields, "weight", None, 1, 100, f"{where}."),
+        bake_seconds=_seconds(fields, "bakeSeconds", 0, f"{where}."),
+    )
+
+
+def _alarm(value: Any, where: str) -> str:
+    if isinstance(value, dict) and "metric" in value:
+        raise InvalidPolicy(f"{where}.metric: this version of Meshift checks alarms only")
+    alarm = _object(value, where, {"alarm"}).get("alarm")
+    if not isinstance(alarm, str) or not alarm:
+        raise InvalidPolicy(f"{where}.alarm: {alarm!r} is not the name of a CloudWatch alarm")
+    return alarm

@@ -1,0 +1,68 @@
+"""Amazon ECS: services, task definitions and tasks as they are now."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from domain.errors import NotFound
+from gateways.clients import client, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+
+
+def _ecs() -> "ECSClient":
+    ecs: ECSClient = client("ecs")
+    return ecs
+
+
+def describe_service(service_arn: str, cluster: str) -> dict[str, Any]:
+    """Return one service with its tags, in the shape of DescribeServices.
+
+    Raises NotFound when it, or its cluster, is gone.
+    """
+    try:
+        services = _ecs().describe_services(cluster=cluster, services=[service_arn], include=["TAGS"])["services"]
+    except ClientError as error:
+        if error_code(error) == "ClusterNotFoundException":
+            raise NotFound(f"cluster {cluster} does not exist") from error
+        raise
+    if not services or services[0]["status"] != "ACTIVE":
+        raise NotFound(f"service {service_arn} does not exist or is being deleted")
+    return dict(services[0])
+
+
+def describe_task_definition(arn: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a task definition in the shape of DescribeTaskDefinition, and its tags."""
+    answer = _ecs().describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    return dict(answer["taskDefinition"]), {tag["key"]: tag["value"] for tag in answer.get("tags", [])}
+
+
+def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """Register a described task definition anew and return the revision's ARN.
+
+    What DescribeTaskDefinition adds and RegisterTaskDefinition refuses is left out, by botocore's own model.
+    """
+    model = _ecs().meta.service_model.operation_model("RegisterTaskDefinition")
+    known = model.input_shape.members if model.input_shape else {}
+    request: dict[str, Any] = {key: value for key, value in task_definition.items() if key in known}
+    if tags:
+        request["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
+    return str(_ecs().register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"])
+
+
+def update_service(service_arn: str, cluster: str, task_definition_arn: str) -> None:
+    """Make a service deploy another revision."""
+    _ecs().update_service(cluster=cluster, service=service_arn, taskDefinition=task_definition_arn)
+
+
+def list_running_tasks(service_name: str, cluster: str) -> list[dict[str, Any]]:
+    """Return all tasks of a service that ECS wants running, in the shape of DescribeTasks."""
+    tasks: list[dict[str, Any]] = []
+    for page in (
+        _ecs().get_paginator("list_tasks").paginate(cluster=cluster, serviceName=service_name, desiredStatus="RUNNING")
+    ):
+        if page["taskArns"]:
+            tasks += [dict(task) for task in _ecs().describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]]
+    return tasks

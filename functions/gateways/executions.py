@@ -1,0 +1,32 @@
+"""Executions of the state machine."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from gateways.clients import client, error_code
+
+
+def start(state_machine_arn: str, name: str, document: Mapping[str, Any]) -> bool:
+    """Start an execution; False when one of that name exists, running or closed."""
+    try:
+        client("stepfunctions").start_execution(
+            stateMachineArn=state_machine_arn, name=name, input=json.dumps(document)
+        )
+    except ClientError as error:
+        if error_code(error) == "ExecutionAlreadyExists":
+            return False
+        raise
+    return True
+
+
+def is_running(execution_arn: str) -> bool:
+    """Say whether an execution is still at work."""
+    try:
+        return bool(client("stepfunctions").describe_execution(executionArn=execution_arn)["status"] == "RUNNING")
+    except ClientError as error:
+        if error_code(error) == "ExecutionDoesNotExist":
+            return False
+        raise

@@ -1,0 +1,52 @@
+"""The mesh: App Mesh's API, wherever it is served. The one file that knows where that is."""
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from domain.errors import NotFound
+from gateways.clients import client, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_appmesh import AppMeshClient
+
+
+class Mesh:
+    """One mesh, in the function's own account or (with an owner) in another's."""
+
+    def __init__(self, name: str, owner: str | None, endpoint: str | None) -> None:
+        """Name the mesh; `endpoint` is None for AWS's own."""
+        self.name = name
+        self._mesh: dict[str, str] = {"meshName": name} | ({"meshOwner": owner} if owner else {})
+        self._endpoint = endpoint
+
+    @property
+    def _api(self) -> "AppMeshClient":
+        api: AppMeshClient = client("appmesh", self._endpoint)
+        return api
+
+    def describe_virtual_node(self, name: str) -> dict[str, Any]:
+        """Return a virtual node in the shape of DescribeVirtualNode. Raises NotFound."""
+        try:
+            return dict(self._api.describe_virtual_node(virtualNodeName=name, **self._mesh)["virtualNode"])
+        except ClientError as error:
+            raise self._translated(error, f"virtual node {name}") from error
+
+    def describe_route(self, router: str, route: str) -> dict[str, Any]:
+        """Return a route in the shape of DescribeRoute. Raises NotFound."""
+        try:
+            return dict(self._api.describe_route(virtualRouterName=router, routeName=route, **self._mesh)["route"])
+        except ClientError as error:
+            raise self._translated(error, f"route {route} of virtual router {router}") from error
+
+    def update_route(self, router: str, route: str, spec: dict[str, Any]) -> None:
+        """Write a route's whole spec. Raises NotFound."""
+        try:
+            self._api.update_route(virtualRouterName=router, routeName=route, spec=spec, **self._mesh)  # type: ignore[arg-type]
+        except ClientError as error:
+            raise self._translated(error, f"route {route} of virtual router {router}") from error
+
+    def _translated(self, error: ClientError, what: str) -> Exception:
+        if "NotFound" in error_code(error):
+            return NotFound(f"mesh {self.name} has no {what} ({error.response['Error'].get('Message', '')})")
+        return error

@@ -1,0 +1,151 @@
+"""RolloutTable: claims, history and decisions; one DynamoDB table with `pk` and `sk`.
+
+deployment#SERVICE#ID       claim        the attempt whose execution works on this deployment
+virtualService#MESH#NAME    claim        the one execution that may write this virtual service's weights
+virtualService#MESH#NAME    history#…    every weight ever written: when, by which execution, why
+service#ARN                 rejected     the revision that ECS rolled back to
+invitation#ARN              decision     what became of an invitation
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from domain.errors import ClaimHeld
+from gateways import executions
+from gateways.clients import client, error_code
+
+_KEEP = timedelta(days=400)
+_KEEP_CLAIM = timedelta(days=91)
+
+
+class RolloutTable:
+    """The table, by its name."""
+
+    def __init__(self, name: str) -> None:
+        """Name the table."""
+        self._name = name
+
+    def claim_deployment(self, service_arn: str, deployment: str) -> int:
+        """Claim a deployment once and return the number of its present attempt; the first is 1."""
+        key = _key(f"deployment#{service_arn}#{deployment}", "claim")
+        item = {**key, "attempt": {"N": "1"}, **_expiry(_KEEP_CLAIM)}
+        found = self._put_if_absent(item)
+        return int((found or item)["attempt"]["N"])
+
+    def claim_virtual_service(self, mesh: str, virtual_service: str, execution: str, before: Mapping[str, int]) -> None:
+        """Claim a virtual service for an execution, with the snapshot of its weights.
+
+        A claim whose execution has ended is taken over. Raises ClaimHeld when its holder is at work.
+        """
+        key = _key(f"virtualService#{mesh}#{virtual_service}", "claim")
+        item = {
+            **key,
+            "execution": {"S": execution},
+            "before": {"S": json.dumps(before)},
+            "at": {"S": _now()},
+        }
+        found = self._put_if_absent(item)
+        if found is None or found["execution"]["S"] == execution:
+            return
+        holder = found["execution"]["S"]
+        if executions.is_running(holder):
+            raise ClaimHeld(f"{virtual_service} is in the hands of execution {holder.rpartition(':')[2]}")
+        try:
+            self._put(item, "execution = :holder", {":holder": {"S": holder}})
+        except ClientError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                raise ClaimHeld(f"{virtual_service} was just taken by another execution") from error
+            raise
+
+    def release_virtual_service(self, mesh: str, virtual_service: str, execution: str) -> None:
+        """Give a claim back; one that is another's by now is left alone."""
+        try:
+            client("dynamodb").delete_item(
+                TableName=self._name,
+                Key=_key(f"virtualService#{mesh}#{virtual_service}", "claim"),
+                ConditionExpression="attribute_not_exists(pk) OR execution = :execution",
+                ExpressionAttributeValues={":execution": {"S": execution}},
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+
+    def record(self, mesh: str, virtual_service: str, execution: str, what: str, document: Mapping[str, Any]) -> None:
+        """Add a line to a virtual service's history."""
+        key = _key(f"virtualService#{mesh}#{virtual_service}", f"history#{_now()}#{what}")
+        self._put({**key, "execution": {"S": execution}, "document": {"S": json.dumps(document)}, **_expiry(_KEEP)})
+
+    def remember_rejected(self, service_arn: str, task_definition: str) -> None:
+        """Remember the revision that ECS rolled a service back to."""
+        self._put(
+            {
+                **_key(f"service#{service_arn}", "rejected"),
+                "taskDefinition": {"S": task_definition},
+                "at": {"S": _now()},
+            }
+        )
+
+    def rejected(self, service_arn: str) -> str | None:
+        """Return the revision that ECS last rolled a service back to."""
+        item = client("dynamodb").get_item(
+            TableName=self._name, Key=_key(f"service#{service_arn}", "rejected"), ConsistentRead=True
+        ).get("Item")  # fmt: skip
+        return str(item["taskDefinition"]["S"]) if item else None
+
+    def record_invitation(self, invitation_arn: str, decision: str, reason: str) -> bool:
+        """Record what became of an invitation; False when the same was recorded before."""
+        key = _key(f"invitation#{invitation_arn}", "decision")
+        item = {
+            **key,
+            "decision": {"S": decision},
+            "reason": {"S": reason},
+            "at": {"S": _now()},
+            **_expiry(_KEEP),
+        }
+        try:
+            self._put(item, "attribute_not_exists(pk) OR decision <> :decision", {":decision": {"S": decision}})
+        except ClientError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def _put(
+        self, item: Mapping[str, Any], condition: str | None = None, values: Mapping[str, Any] | None = None
+    ) -> None:
+        more: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
+        if values:
+            more["ExpressionAttributeValues"] = values
+        client("dynamodb").put_item(TableName=self._name, Item=item, **more)
+
+    def _put_if_absent(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Put an item, or return the one that is there."""
+        try:
+            client("dynamodb").put_item(
+                TableName=self._name,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            found: dict[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
+            return found
+        return None
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _expiry(keep: timedelta) -> dict[str, Any]:
+    return {"expiresAt": {"N": str(int((datetime.now(UTC) + keep).timestamp()))}}

@@ -1,0 +1,59 @@
+"""finish_rollout: every execution ends here; its claim is given back, its outcome recorded and announced."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from domain.errors import MeshiftError
+from domain.outcome import needs_people, summarise
+from domain.weights import read_weights
+from gateways import announcements
+from gateways.mesh import Mesh
+from gateways.rollout_table import RolloutTable
+from observability import logger, metrics, tell_execution
+from settings import Settings
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Finish.
+
+    Takes the execution's document with `outcome` and `reason`; returns the execution's output: `{"outcome", "mesh",
+    "virtualService", "virtualNode", "weights", "stepsDone", "reason"}`.
+    """
+    tell_execution(event)
+    settings = Settings.from_env(os.environ)
+    result = summarise(event, _weights(event, settings))
+    subject = event.get("subject") or {}
+    if event.get("plan"):
+        table = RolloutTable(settings.rollout_table)
+        table.record(subject["mesh"], subject["virtualService"], event["execution"], "outcome", result)
+        table.release_virtual_service(subject["mesh"], subject["virtualService"], event["execution"])
+    announcements.put_event(
+        "Rollout State Change",
+        [event["service"]],
+        {**result, "service": event["service"], "deployment": event["deployment"], "execution": event["execution"]},
+    )
+    if needs_people(result["outcome"]):
+        subject_line = f"Meshift: {result['outcome']}, {result['virtualNode'] or event['service'].rpartition('/')[2]}"
+        announcements.notify(settings.topic_arn, subject_line, {**result, "service": event["service"]})
+    metrics.add_dimension("Outcome", result["outcome"])
+    metrics.add_metric("ExecutionFinished", MetricUnit.Count, 1)
+    logger.info(result["outcome"], result=result)
+    return result
+
+
+def _weights(event: dict[str, Any], settings: Settings) -> dict[str, int] | None:
+    """Read the weights as they are now, whatever Meshift thinks it wrote."""
+    plan, subject = event.get("plan"), event.get("subject")
+    if not plan or not subject:
+        return None
+    try:
+        mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.app_mesh_endpoint)
+        return read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
+    except MeshiftError as error:
+        logger.warning("The weights cannot be read", reason=str(error))
+        return None

@@ -1,0 +1,78 @@
+"""inject_envoy: put the sidecar into the revision that a service just deployed, and redeploy the service with it."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from domain.deployment import primary
+from domain.enrolment import Enrolment, parse_enrolment, read_tags, refuse_unfit
+from domain.errors import NotFound, Refused
+from domain.sidecar import INJECTED_BY, INJECTED_FROM, Sidecar, envoy_image, inject, listener_ports
+from gateways import ecs
+from gateways.mesh import Mesh
+from gateways.rollout_table import RolloutTable
+from observability import logger, metrics, tell_execution
+from settings import Settings
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Inject, once.
+
+    Takes `{"service", "cluster", "deployment", "execution"}`; returns `{"outcome", "reason", "subject"}`, the
+    outcome being Redeployed, Present (the sidecar was there), Superseded or Refused.
+    """
+    tell_execution(event)
+    settings = Settings.from_env(os.environ)
+    try:
+        service = ecs.describe_service(event["service"], event["cluster"])
+        enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
+        refuse_unfit(service)
+        outcome, reason = _inject(event, service, enrolment, settings)
+    except (Refused, NotFound) as error:
+        logger.warning("Refused", reason=str(error))
+        return {"outcome": "Refused", "reason": str(error)}
+    logger.info(outcome, reason=reason)
+    return {"outcome": outcome, "reason": reason, "subject": _subject(enrolment)}
+
+
+def _inject(
+    event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment, settings: Settings
+) -> tuple[str, str]:
+    current = primary(service)
+    if current is None:
+        raise NotFound(f"service {service['serviceName']} has no primary deployment")
+    revision, tags = ecs.describe_task_definition(current["taskDefinition"])
+    if tags.get(INJECTED_BY) == event["execution"]:
+        return "Redeployed", f"{current['taskDefinition']} was injected by an earlier try"
+    if current["id"] != event["deployment"]:
+        return "Superseded", f"deployment {current['id']} took the place of {event['deployment']}"
+    mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.app_mesh_endpoint)
+    node = mesh.describe_virtual_node(enrolment.virtual_node)
+    image = settings.envoy_image or envoy_image(settings.region)
+    injection = inject(revision, tags, enrolment, Sidecar(image, node["metadata"]["arn"], listener_ports(node)))
+    if not injection.added:
+        return "Present", f"{current['taskDefinition']} has the wanted sidecar"
+    if RolloutTable(settings.rollout_table).rejected(service["serviceArn"]) == current["taskDefinition"]:
+        raise Refused(
+            f"ECS rolled the service back to {current['taskDefinition']}, so it is left alone; deploy another revision"
+        )
+    source = tags.get(INJECTED_FROM, current["taskDefinition"])
+    marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"]}
+    registered = ecs.register_task_definition(injection.task_definition, {**tags, **marks})
+    ecs.update_service(service["serviceArn"], event["cluster"], registered)
+    metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
+    return "Redeployed", f"{registered} has Envoy beside {injection.container}"
+
+
+def _subject(enrolment: Enrolment) -> dict[str, Any]:
+    return {
+        "mesh": enrolment.mesh,
+        "meshOwner": enrolment.mesh_owner,
+        "virtualService": enrolment.virtual_service,
+        "virtualNode": enrolment.virtual_node,
+        "policy": enrolment.policy,
+    }

@@ -1,0 +1,82 @@
+"""receive_deployment: an ECS Deployment State Change arrives; start an execution for it, once, or say why not.
+
+Reads a queue that an EventBridge rule fills. An event that cannot be understood goes to the dead-letter queue
+with its cause at once; what fails for another reason is retried, alone, and ends there too.
+"""
+
+import json
+import os
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from domain.deployment import IN_PROGRESS, DeploymentEvent, execution_name, parse_event, primary, reason_to_ignore
+from domain.enrolment import is_enrolled, read_tags
+from domain.errors import InvalidEvent, NotFound
+from domain.sidecar import is_injected
+from gateways import ecs, executions, queues
+from gateways.rollout_table import RolloutTable
+from observability import logger, metrics
+from settings import Settings
+
+_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer which messages of the batch are to be delivered again."""
+    return dict(process_partial_response(event, record_handler=_receive, processor=_processor, context=context))
+
+
+def _receive(record: SQSRecord) -> None:
+    settings = Settings.from_env(os.environ)
+    try:
+        event = json.loads(record.body)
+        deployment = parse_event(event if isinstance(event, dict) else {})
+    except (ValueError, InvalidEvent) as error:
+        queues.bury(settings.dead_letter_queue_url, record.body, str(error))
+        logger.error("Buried an event that cannot be understood", cause=str(error))
+        metrics.add_metric("EventBuried", MetricUnit.Count, 1)
+        return
+    logger.set_correlation_id(event.get("id"))
+    ignored = _act(deployment, settings)
+    logger.info(
+        ignored or "An execution works on the deployment",
+        ecs_service=deployment.service.text,
+        deployment=deployment.deployment,
+        event_name=deployment.name,
+    )
+
+
+def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
+    """Start the execution, or return why there is nothing to do."""
+    if deployment.service.region != settings.region:
+        return f"Refused: the service is in {deployment.service.region}, this stack works in {settings.region}"
+    if deployment.cluster is None:
+        return "Not enrolled: a service with a short ARN cannot carry tags"
+    try:
+        service = ecs.describe_service(deployment.service.name, deployment.cluster)
+    except NotFound as error:
+        return f"Nothing to do: {error}"
+    if not is_enrolled(read_tags(service.get("tags", []))):
+        return "Not enrolled: nothing is touched"
+    table = RolloutTable(settings.rollout_table)
+    current = primary(service)
+    if deployment.rolls_back and current:
+        table.remember_rejected(service["serviceArn"], current["taskDefinition"])
+    has_sidecar = bool(
+        deployment.name == IN_PROGRESS
+        and current
+        and is_injected(*ecs.describe_task_definition(current["taskDefinition"]))
+    )
+    ignored = reason_to_ignore(deployment, service, has_sidecar)
+    if ignored:
+        return f"Nothing to do: {ignored}"
+    attempt = table.claim_deployment(service["serviceArn"], deployment.deployment)
+    document = {"service": service["serviceArn"], "cluster": deployment.cluster, "deployment": deployment.deployment}
+    started = executions.start(settings.state_machine_arn, execution_name(deployment.deployment, attempt), document)
+    return None if started else "Nothing to do: the deployment has its execution already"

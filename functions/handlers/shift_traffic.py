@@ -1,0 +1,44 @@
+"""shift_traffic: write the weights of a step into the route, or the snapshot's, and read them back."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from domain.rollout import expected_weights
+from domain.weights import read_weights, with_weights
+from gateways.mesh import Mesh
+from gateways.rollout_table import RolloutTable
+from observability import logger, metrics, tell_execution
+from settings import Settings
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Shift, unless somebody else has changed the weights.
+
+    Takes the execution's document with `to` (`step`: the position's step, `before`: the snapshot). Returns
+    `{"shifted", "reason"}`. Raises RuntimeError when what is read back is not what was written.
+    """
+    tell_execution(event)
+    settings = Settings.from_env(os.environ)
+    subject, plan, step = event["subject"], event["plan"], event["position"]["step"]
+    target = plan["before"] if event["to"] == "before" else plan["steps"][step]["weights"]
+    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.app_mesh_endpoint)
+    spec = mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"]
+    present = read_weights(spec)
+    if present not in expected_weights(plan, step):
+        reason = f"somebody else set route {plan['route']} to {present}; it is left as it is"
+        logger.warning(reason)
+        return {"shifted": False, "reason": reason}
+    if present != target:
+        mesh.update_route(plan["virtualRouter"], plan["route"], with_weights(spec, target))
+        found = read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
+        if found != target:
+            raise RuntimeError(f"route {plan['route']} has the weights {found} after {target} were written")
+        RolloutTable(settings.rollout_table).record(
+            subject["mesh"], subject["virtualService"], event["execution"], "weights", {"from": present, "to": target}
+        )
+    logger.info("Shifted", weights=target)
+    return {"shifted": True, "reason": f"route {plan['route']} has the weights {target}"}

@@ -1,0 +1,50 @@
+"""What the stack tells its functions, read in one place."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.errors import InvalidSetting
+
+_ACCOUNT = re.compile(r"\d{12}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A function's environment, understood; parameters that a function is not given are empty."""
+
+    region: str
+    app_mesh_endpoint: str | None
+    envoy_image: str | None
+    rollout_table: str
+    topic_arn: str
+    state_machine_arn: str
+    dead_letter_queue_url: str
+    trusted_accounts: frozenset[str]
+    share_resource_types: frozenset[str]
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the environment of a function.
+
+        Raises InvalidSetting, naming the stack parameter.
+        """
+        trusted = _listed(env, "TRUSTED_ACCOUNTS")
+        for account in trusted:
+            if not _ACCOUNT.fullmatch(account):
+                raise InvalidSetting(f"TrustedAccounts: {account!r} is not an account id of 12 digits")
+        return cls(
+            region=env["AWS_REGION"],
+            app_mesh_endpoint=env.get("APP_MESH_ENDPOINT") or None,
+            envoy_image=env.get("ENVOY_IMAGE") or None,
+            rollout_table=env.get("ROLLOUT_TABLE", ""),
+            topic_arn=env.get("TOPIC_ARN", ""),
+            state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
+            dead_letter_queue_url=env.get("DEAD_LETTER_QUEUE_URL", ""),
+            trusted_accounts=frozenset(trusted),
+            share_resource_types=frozenset(_listed(env, "SHARE_RESOURCE_TYPES")),
+        )
+
+
+def _listed(env: Mapping[str, str], name: str) -> list[str]:
+    return [item.strip() for item in env.get(name, "").split(",") if item.strip()]

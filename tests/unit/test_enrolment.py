@@ -1,0 +1,80 @@
+import re
+
+import pytest
+
+from domain.enrolment import is_enrolled, parse_enrolment, read_tags, refuse_unfit
+from domain.errors import InvalidTag, Refused
+from tests.shapes import TAGS, service
+
+
+def test_a_service_without_the_mesh_tag_is_not_enrolled():
+    assert not is_enrolled({"team": "checkout", "meshift:virtual-node": "x"})
+
+
+def test_the_virtual_node_defaults_to_the_services_name_and_the_policy_to_default():
+    enrolment = parse_enrolment({"meshift:mesh": "apps"}, "web")
+    assert (enrolment.virtual_node, enrolment.policy, enrolment.virtual_service) == ("web", "default", None)
+
+
+def test_all_tags_are_understood():
+    enrolment = parse_enrolment(
+        {
+            "meshift:mesh": "apps@111122223333",
+            "meshift:virtual-node": "orders-v1-2",
+            "meshift:virtual-service": "orders.apps.local",
+            "meshift:backends": "a.apps.local  b.apps.local",
+            "meshift:container": "app",
+            "meshift:protocol": "grpc",
+            "meshift:hostname": "orders.apps.local",
+            "meshift:policy": "careful",
+            "team": "checkout",
+        },
+        "orders",
+    )
+    assert enrolment.mesh_owner == "111122223333"
+    assert enrolment.virtual_node == "orders-v1-2"
+    assert enrolment.backends == ("a.apps.local", "b.apps.local")
+    assert (enrolment.container, enrolment.protocol, enrolment.policy) == ("app", "grpc", "careful")
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "says"),
+    [
+        ("meshift:mesh", "", "tag meshift:mesh: '' is not a mesh's name"),
+        ("meshift:mesh", "apps@12345", "NAME@ACCOUNT with the owner's 12 digits"),
+        ("meshift:mesh", "apps@", "NAME@ACCOUNT"),
+        ("meshift:virtual-node", "a b", "tag meshift:virtual-node: 'a b' is not a name"),
+        ("meshift:virtual-service", "", "tag meshift:virtual-service"),
+        ("meshift:backends", "a.local a.local", "names each virtual service once"),
+        ("meshift:protocol", "HTTP", "one of http, http2, grpc, tcp"),
+        ("meshift:hostname", "not a host", "a DNS name"),
+        ("meshift:policy", "../default", "the name of a rollout policy"),
+        ("meshift:virtual-nod", "x", "did you mean meshift:virtual-node?"),
+        ("meshift:zzz", "x", "knows no such tag; known are meshift:mesh"),
+    ],
+)
+def test_a_tag_that_makes_no_sense_is_refused_by_name(tag, value, says):
+    with pytest.raises(InvalidTag, match=re.escape(says)):
+        parse_enrolment({**TAGS, tag: value}, "web")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"deploymentController": {"type": "CODE_DEPLOY"}}, "deployed by CODE_DEPLOY"),
+        ({"deploymentController": {"type": "EXTERNAL"}}, "deployed by EXTERNAL"),
+        ({"schedulingStrategy": "DAEMON"}, "DAEMON service"),
+        ({"deployments": [{"status": "PRIMARY", "serviceConnectConfiguration": {"enabled": True}}]}, "Service Connect"),
+    ],
+)
+def test_a_service_that_cannot_carry_a_sidecar_is_refused_by_name(change, says):
+    with pytest.raises(Refused, match=says):
+        refuse_unfit(service(**change))
+
+
+def test_an_ordinary_service_is_fit():
+    refuse_unfit(service(deploymentController={"type": "ECS"}, schedulingStrategy="REPLICA"))
+
+
+def test_tags_are_read_from_the_shape_of_ecs():
+    assert read_tags([{"key": "a", "value": "1"}, {"key": "b"}]) == {"a": "1", "b": ""}

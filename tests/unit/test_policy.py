@@ -1,0 +1,64 @@
+import json
+import re
+
+import pytest
+
+from domain.errors import InvalidPolicy
+from domain.policy import Step, parse_policy
+
+
+def parse(**fields):
+    return parse_policy(json.dumps(fields))
+
+
+def test_a_last_step_at_100_is_implied():
+    assert parse(steps=[{"weight": 25, "bakeSeconds": 5}], finalBakeSeconds=9).steps == (Step(25, 5), Step(100, 9))
+
+
+def test_no_steps_mean_all_at_once():
+    assert parse().steps == (Step(100, 0),)
+
+
+def test_a_written_last_step_bakes_as_long_as_the_longer_of_both():
+    assert parse(steps=[{"weight": 100, "bakeSeconds": 5}], finalBakeSeconds=9).steps == (Step(100, 9),)
+
+
+def test_defaults_are_careful():
+    policy = parse()
+    assert (policy.on_no_data, policy.on_failure, policy.failure_limit, policy.check_every_seconds) == (
+        "hold",
+        "rollback",
+        1,
+        30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "the policy is not JSON"),
+        ("[]", "policy: [] is not an object"),
+        ('{"step": []}', "policy.step: not known here"),
+        ('{"steps": 5}', "steps: 5 is not a list"),
+        ('{"steps": [5]}', "steps[0]: 5 is not an object"),
+        ('{"steps": [{}]}', "steps[0].weight: None is not a whole number from 1 to 100"),
+        ('{"steps": [{"weight": 0}]}', "steps[0].weight: 0 is not"),
+        ('{"steps": [{"weight": 150}]}', "steps[0].weight: 150 is not"),
+        ('{"steps": [{"weight": true}]}', "steps[0].weight: True is not"),
+        ('{"steps": [{"weight": 10}, {"weight": 10}]}', "steps[1].weight: 10 does not rise above 10"),
+        ('{"steps": [{"weight": 10, "bakeSeconds": -1}]}', "steps[0].bakeSeconds: -1"),
+        ('{"steps": [{"weight": 10, "gate": {}}]}', "steps[0].gate: this version of Meshift has no gates"),
+        ('{"checkEverySeconds": 0}', "checkEverySeconds: 0 is not"),
+        ('{"failureLimit": 0}', "failureLimit: 0 is not"),
+        ('{"onNoData": "ignore"}', "onNoData: 'ignore' is not one of pass, hold, fail"),
+        ('{"onFailure": "panic"}', "onFailure: 'panic' is not one of"),
+        ('{"cleanUp": "scale-to-zero"}', "cleanUp: 'scale-to-zero' is not one of retain"),
+        ('{"checks": [{"metric": {}}]}', "checks[0].metric: this version of Meshift checks alarms only"),
+        ('{"checks": [{"alarm": ""}]}', "checks[0].alarm: '' is not the name"),
+        ('{"finalBakeSeconds": 9000}', "deadlineSeconds: 7200 is less than the 9000 seconds"),
+        ('{"checkEverySeconds": 1, "deadlineSeconds": 86400}', "checkEverySeconds: a check every 1 seconds"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused_by_its_field(text, says):
+    with pytest.raises(InvalidPolicy, match=re.escape(says)):
+        parse_policy(text)

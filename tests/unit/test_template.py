@@ -1,0 +1,134 @@
+"""Promises of the template that no emulator keeps: they are read off the template itself."""
+
+import importlib
+
+import pytest
+
+from tests.template import resources, state_machine, statements, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+ROLES = resources("AWS::IAM::Role")
+QUEUES = resources("AWS::SQS::Queue")
+
+# Actions for which AWS knows no resources (service authorization reference).
+UNSCOPED = {
+    "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "ram:GetResourceShareInvitations",
+    "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+}  # fmt: skip
+
+
+def actions(statement):
+    return statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_file_handler_log_group_and_logical_id_share_one_verb(name):
+    properties = FUNCTIONS[name]["Properties"]
+    package, module, function = properties["Handler"].split(".")
+    assert callable(getattr(importlib.import_module(f"{package}.{module}"), function))
+    assert name == "".join(word.title() for word in module.split("_")) + "Function"
+    group = template()["Resources"][properties["LoggingConfig"]["LogGroup"]["Ref"]]["Properties"]
+    assert group["LogGroupName"]["Fn::Sub"].endswith(f"/{module}")
+
+
+def test_every_function_has_a_role_of_its_own():
+    roles = [each["Properties"]["Role"]["Fn::GetAtt"][0] for each in FUNCTIONS.values()]
+    assert len(set(roles)) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_star_stands_only_where_aws_knows_no_resources(name):
+    for statement in statements(ROLES[name]):
+        assert not any("*" in action for action in actions(statement))
+        if statement["Resource"] == "*":
+            assert set(actions(statement)) <= UNSCOPED
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_passing_a_role_is_for_ecs_tasks_only(name):
+    for statement in statements(ROLES[name]):
+        if "iam:PassRole" in actions(statement):
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
+
+@pytest.mark.parametrize("name", resources("AWS::Logs::LogGroup"))
+def test_logs_are_kept_as_long_as_the_operator_says(name):
+    assert template()["Resources"][name]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("name", [name for name in QUEUES if not name.endswith("DeadLetters")])
+def test_every_queue_redrives_to_dead_letters_that_raise_an_alarm(name):
+    dead = name.removesuffix("Queue") + "DeadLetters"
+    assert QUEUES[name]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": [dead, "Arn"]}
+    alarm = template()["Resources"][f"{dead}Alarm"]["Properties"]
+    assert alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": [dead, "QueueName"]}
+    assert alarm["AlarmActions"] == [{"Ref": "NotificationTopic"}]
+
+
+@pytest.mark.parametrize("name", resources("AWS::Events::Rule"))
+def test_every_rule_delivers_to_a_queue_and_keeps_what_it_cannot_deliver(name):
+    (target,) = template()["Resources"][name]["Properties"]["Targets"]
+    queue = target["Arn"]["Fn::GetAtt"][0]
+    assert queue in QUEUES
+    assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] in QUEUES
+    policy = template()["Resources"][queue.removesuffix("Queue") + "QueuesPolicy"]["Properties"]
+    sources = policy["PolicyDocument"]["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert {"Fn::GetAtt": [name, "Arn"]} in sources
+
+
+@pytest.mark.parametrize("name", [name for name, each in FUNCTIONS.items() if each["Properties"].get("Events")])
+def test_functions_that_read_a_queue_answer_in_part_and_leave_time_to_retry(name):
+    timeout = template()["Globals"]["Function"]["Timeout"]
+    for event in FUNCTIONS[name]["Properties"]["Events"].values():
+        assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        queue = QUEUES[event["Properties"]["Queue"]["Fn::GetAtt"][0]]["Properties"]
+        assert queue["VisibilityTimeout"] >= 6 * timeout
+
+
+def test_the_table_is_kept_and_can_be_restored():
+    table = template()["Resources"]["RolloutTable"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+
+
+def test_a_running_execution_keeps_the_version_it_started_with():
+    machine = template()["Resources"]["RolloutStateMachine"]["Properties"]
+    assert template()["Globals"]["Function"]["AutoPublishAlias"]
+    for reference in machine["DefinitionSubstitutions"].values():
+        assert reference["Ref"].endswith("Function.Version")
+
+
+def test_the_state_machine_may_invoke_what_it_names_and_nothing_else():
+    machine = template()["Resources"]["RolloutStateMachine"]["Properties"]
+    named = {reference["Ref"].removesuffix(".Version") for reference in machine["DefinitionSubstitutions"].values()}
+    (invoke,) = [s for s in statements(ROLES["RolloutStateMachineRole"]) if actions(s) == ["lambda:InvokeFunction"]]
+    assert {resource["Fn::Sub"] for resource in invoke["Resource"]} == {f"${{{name}.Arn}}:*" for name in named}
+
+
+def test_the_state_machine_ends_before_its_longest_policy_could_be_cut_off():
+    from domain.policy import _LONGEST_SECONDS
+
+    assert state_machine()["TimeoutSeconds"] > _LONGEST_SECONDS
+
+
+def test_every_environment_variable_is_read_by_the_settings():
+    import inspect
+
+    import settings
+
+    source = inspect.getsource(settings)
+    given = set(template()["Globals"]["Function"]["Environment"]["Variables"])
+    for function in FUNCTIONS.values():
+        given |= set(function["Properties"].get("Environment", {}).get("Variables", {}))
+    for name in given - {"POWERTOOLS_LOG_LEVEL"}:
+        assert f'"{name}"' in source, f"nobody reads {name}"
+
+
+def test_the_default_policy_of_the_stack_is_a_policy():
+    from domain.policy import parse_policy
+
+    policy = parse_policy(template()["Resources"]["DefaultPolicy"]["Properties"]["Value"])
+    assert [step.weight for step in policy.steps] == [10, 50, 100]
