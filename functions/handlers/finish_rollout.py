@@ -40,8 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if needs_people(result["outcome"]):
         subject_line = f"Meshift: {result['outcome']}, {result['virtualNode'] or event['service'].rpartition('/')[2]}"
         announcements.notify(settings.topic_arn, subject_line, {**result, "service": event["service"]})
-    metrics.add_dimension("Outcome", result["outcome"])
-    metrics.add_metric("ExecutionFinished", MetricUnit.Count, 1)
+    metrics.add_metric(result["outcome"].replace(" ", ""), MetricUnit.Count, 1)
     logger.info(result["outcome"], result=result)
     return result
 

@@ -1,0 +1,157 @@
+"""Meshift's functions on moto: fast, in process, one account."""
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+from moto import mock_aws
+
+from gateways.clients import client
+from tests.shapes import TAGS, route_spec, task_definition
+
+REGION = "us-east-1"
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a function."""
+
+    function_name: str = "test"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:test"
+    aws_request_id: str = "1"
+    log_group_name: str = field(default="/meshift/test")
+
+    def get_remaining_time_in_millis(self):
+        return 30_000
+
+
+@pytest.fixture
+def context():
+    return Context()
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    """An account with Meshift's table, topic, queues and state machine; returns what makes clients.
+
+    moto hooks into all clients of the process, so they are made once for all tests, as Lambda keeps them.
+    """
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "POWERTOOLS_METRICS_DISABLED": "true",
+        "ROLLOUT_TABLE": "rollouts",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        client("dynamodb").create_table(
+            TableName="rollouts",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        monkeypatch.setenv("TOPIC_ARN", client("sns").create_topic(Name="people")["TopicArn"])
+        dead_letters = client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"]
+        monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", dead_letters)
+        machine = client("stepfunctions").create_state_machine(
+            name="rollout", definition="{}", roleArn="arn:aws:iam::123456789012:role/states"
+        )
+        monkeypatch.setenv("STATE_MACHINE_ARN", machine["stateMachineArn"])
+        yield client
+
+
+@dataclass
+class Service:
+    """A service as the tutorial has it: node and route exist, the revision has no Envoy."""
+
+    arn: str
+    cluster: str
+    deployment: str
+    task_definition: str
+
+    def document(self, **more):
+        """The input of the execution that works on it."""
+        execution = "arn:aws:states:us-east-1:123456789012:execution:rollout:ecs-svc-1-1"
+        document = {"service": self.arn, "cluster": self.cluster, "deployment": self.deployment, "turns": 0}
+        return {**document, "execution": execution, **more}
+
+
+@pytest.fixture
+def mesh(aws):
+    """The tutorial's mesh: two nodes and a route with retries, all traffic on serviceB."""
+    api = aws("appmesh")
+    api.create_mesh(meshName="apps")
+    for node in ("serviceB", "serviceBv2"):
+        api.create_virtual_node(
+            meshName="apps",
+            virtualNodeName=node,
+            spec={
+                "listeners": [{"portMapping": {"port": 80, "protocol": "http2"}}],
+                "serviceDiscovery": {"dns": {"hostname": f"{node}.apps.local"}},
+            },
+        )
+    name = "serviceb.apps.local"
+    listeners = [{"portMapping": {"port": 80, "protocol": "http2"}}]
+    api.create_virtual_router(meshName="apps", virtualRouterName=name, spec={"listeners": listeners})
+    api.create_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
+    return api
+
+
+@pytest.fixture
+def service(aws):
+    """Deploy serviceBv2, enrolled, without Envoy."""
+    return make_service(aws)
+
+
+def make_service(aws, tags=TAGS, **changes):
+    ecs = aws("ecs")
+    ecs.create_cluster(clusterName="apps")
+    known = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape.members
+    bare = {key: value for key, value in task_definition(**changes).items() if key in known}
+    revision = ecs.register_task_definition(**bare, tags=[{"key": "team", "value": "b"}])["taskDefinition"]
+    made = ecs.create_service(
+        cluster="apps",
+        serviceName="serviceBv2",
+        taskDefinition=revision["taskDefinitionArn"],
+        desiredCount=2,
+        tags=[{"key": key, "value": value} for key, value in tags.items()],
+    )["service"]
+    return Service(made["serviceArn"], "apps", made["deployments"][0]["id"], revision["taskDefinitionArn"])
+
+
+@pytest.fixture
+def deployment_event(service):
+    """Build the event of the service's deployment."""
+
+    def build(name="SERVICE_DEPLOYMENT_COMPLETED", **detail):
+        return {
+            "id": "1",
+            "account": "123456789012",
+            "region": REGION,
+            "resources": [service.arn],
+            "detail": {"eventName": name, "deploymentId": service.deployment, "reason": "", **detail},
+        }
+
+    return build
+
+
+def batch(*bodies):
+    """A batch of messages as Lambda hands it over."""
+    return {
+        "Records": [
+            {
+                "messageId": str(index),
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:deployments",
+                "receiptHandle": str(index),
+                "attributes": {},
+                "messageAttributes": {},
+                "awsRegion": REGION,
+            }
+            for index, body in enumerate(bodies)
+        ]
+    }

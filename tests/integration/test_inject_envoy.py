@@ -1,0 +1,85 @@
+import pytest
+
+from handlers.inject_envoy import handler
+from tests.integration.conftest import make_service
+from tests.shapes import TAGS
+
+
+def current(aws, service):
+    revision = aws("ecs").describe_services(cluster="apps", services=[service.arn])["services"][0]["taskDefinition"]
+    answer = aws("ecs").describe_task_definition(taskDefinition=revision, include=["TAGS"])
+    return answer["taskDefinition"], {tag["key"]: tag["value"] for tag in answer["tags"]}
+
+
+def test_a_service_is_redeployed_with_envoy_and_its_tags_are_kept(aws, mesh, service, context):
+    answer = handler(service.document(), context)
+    assert answer["outcome"] == "Redeployed"
+    revision, tags = current(aws, service)
+    assert [each["name"] for each in revision["containerDefinitions"]] == ["app", "envoy"]
+    assert tags["team"] == "b"
+    assert tags["meshift:injected-from"] == service.task_definition
+
+
+def test_what_is_foreign_comes_back_equal(aws, mesh, service, context):
+    before = aws("ecs").describe_task_definition(taskDefinition=service.task_definition)["taskDefinition"]
+    handler(service.document(), context)
+    after, _ = current(aws, service)
+    own = {
+        "taskDefinitionArn",
+        "revision",
+        "proxyConfiguration",
+        "registeredAt",
+        "requiresAttributes",
+        "containerDefinitions",
+    }
+    assert {k: v for k, v in after.items() if k not in own} == {k: v for k, v in before.items() if k not in own}
+    application = after["containerDefinitions"][0]
+    application.pop("dependsOn")
+    assert application == before["containerDefinitions"][0]
+
+
+def test_a_second_try_of_the_same_execution_registers_nothing_more(aws, mesh, service, context):
+    handler(service.document(), context)
+    # moto leaves deployments[] on the old revision; on ECS the primary deployment has the new one
+    revisions = aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"]
+    assert len(revisions) == 2
+
+
+@pytest.mark.parametrize(
+    ("tags", "changes", "says"),
+    [
+        ({**TAGS, "meshift:protocol": "soap"}, {}, "tag meshift:protocol: 'soap'"),
+        ({**TAGS, "meshift:mesh": "nowhere"}, {}, "mesh nowhere has no virtual node serviceBv2"),
+        ({**TAGS, "meshift:virtual-node": "nobody"}, {}, "mesh apps has no virtual node nobody"),
+        ({**TAGS, "meshift:container": "web"}, {}, "'web' is no container"),
+        (TAGS, {"networkMode": "host", "requiresCompatibilities": ["EC2"]}, "networkMode host"),
+        (TAGS, {"networkMode": "bridge", "requiresCompatibilities": ["EC2"]}, "networkMode bridge"),
+    ],
+)
+def test_a_refusal_says_why_and_changes_nothing(aws, mesh, context, tags, changes, says):
+    service = make_service(aws, tags, **changes)
+    answer = handler(service.document(), context)
+    assert answer["outcome"] == "Refused"
+    assert says in answer["reason"]
+    assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
+    present = aws("ecs").describe_services(cluster="apps", services=[service.arn])["services"][0]
+    assert present["taskDefinition"] == service.task_definition
+
+
+def test_a_deployment_that_is_not_primary_any_more_is_superseded(aws, mesh, service, context):
+    answer = handler(service.document(deployment="ecs-svc/older"), context)
+    assert answer["outcome"] == "Superseded"
+
+
+def test_a_revision_that_ecs_rolled_back_to_is_left_alone(aws, mesh, service, context):
+    from gateways.rollout_table import RolloutTable
+
+    RolloutTable("rollouts").remember_rejected(service.arn, service.task_definition)
+    answer = handler(service.document(), context)
+    assert answer["outcome"] == "Refused"
+    assert "ECS rolled the service back" in answer["reason"]
+
+
+def test_a_deleted_service_is_refused(aws, mesh, service, context):
+    aws("ecs").delete_service(cluster="apps", service=service.arn, force=True)
+    assert handler(service.document(), context)["outcome"] == "Refused"

@@ -1,0 +1,189 @@
+"""Plan, shift, check and finish on one document, as the state machine hands it from task to task."""
+
+import json
+import os
+
+import pytest
+
+from handlers import check_health, finish_rollout, plan_rollout, shift_traffic
+from tests.shapes import route_spec
+
+SUBJECT = {
+    "mesh": "apps",
+    "meshOwner": None,
+    "virtualService": "serviceb.apps.local",
+    "virtualNode": "serviceBv2",
+    "policy": "default",
+}
+POLICY = {"steps": [{"weight": 25, "bakeSeconds": 0}], "checkEverySeconds": 1, "deadlineSeconds": 60}
+
+
+@pytest.fixture
+def write_policy(aws):
+    def write(**fields):
+        aws("ssm").put_parameter(
+            Name="/meshift/policies/default", Value=json.dumps({**POLICY, **fields}), Type="String", Overwrite=True
+        )
+
+    write()
+    return write
+
+
+@pytest.fixture
+def document(service, mesh, write_policy):
+    return service.document(subject=SUBJECT)
+
+
+def spec(mesh):
+    name = "serviceb.apps.local"
+    return mesh.describe_route(meshName="apps", virtualRouterName=name, routeName=name)["route"]["spec"]
+
+
+def weights(mesh):
+    return {each["virtualNode"]: each["weight"] for each in spec(mesh)["http2Route"]["action"]["weightedTargets"]}
+
+
+def planned(document, context):
+    answer = plan_rollout.handler(document, context)
+    assert answer["outcome"] == "Planned", answer
+    return {**document, **answer}
+
+
+def test_the_plan_has_absolute_weights_and_claims_the_virtual_service(aws, document, context):
+    answer = planned(document, context)
+    assert [step["weights"] for step in answer["plan"]["steps"]] == [
+        {"serviceB": 75, "serviceBv2": 25},
+        {"serviceB": 0, "serviceBv2": 100},
+    ]
+    (item,) = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    assert json.loads(item["before"]["S"]) == {"serviceB": 100, "serviceBv2": 0}
+
+
+def test_planning_twice_is_planning_once(document, context):
+    assert planned(document, context) == planned(document, context)
+
+
+def test_a_virtual_service_in_other_hands_is_waited_for_and_at_last_refused(aws, document, context):
+    planned(document, context)
+    states = aws("stepfunctions")
+    other = states.start_execution(stateMachineArn=os.environ["STATE_MACHINE_ARN"], name="ecs-svc-1-1", input="{}")
+    assert other["executionArn"] == document["execution"]
+    second = {**document, "execution": document["execution"] + "-second"}
+    answer = plan_rollout.handler(second, context)
+    assert (answer["outcome"], answer["waitSeconds"]) == ("Wait", 1)
+    last = plan_rollout.handler({**second, "turns": 60}, context)
+    assert last["outcome"] == "Refused"
+    assert "is in the hands of execution ecs-svc-1-1" in last["reason"]
+
+
+def test_a_claim_of_an_execution_that_is_gone_is_taken_over(document, context):
+    planned(document, context)
+    planned({**document, "execution": document["execution"] + "-second"}, context)
+
+
+def test_a_node_with_all_the_weight_has_nothing_to_do(document, context):
+    subject = {**SUBJECT, "virtualNode": "serviceB"}
+    assert plan_rollout.handler({**document, "subject": subject}, context)["outcome"] == "Nothing To Do"
+
+
+def test_a_service_that_only_calls_others_has_nothing_to_do(document, context):
+    subject = {**SUBJECT, "virtualService": None}
+    assert plan_rollout.handler({**document, "subject": subject}, context)["outcome"] == "Nothing To Do"
+
+
+@pytest.mark.parametrize(
+    ("subject", "policy", "says"),
+    [
+        ({"virtualService": "nobody.apps.local"}, {}, "mesh apps has no route nobody.apps.local"),
+        ({"policy": "missing"}, {}, "there is no rollout policy missing"),
+        ({"virtualNode": "serviceC"}, {}, "serviceC is no target of the route"),
+        ({}, {"steps": [{"weight": 150}]}, "steps[0].weight: 150"),
+        ({}, {"checks": [{"alarm": "nobody"}]}, "alarms that do not exist: nobody"),
+    ],
+)
+def test_a_refused_plan_says_why_and_claims_nothing(aws, document, write_policy, context, subject, policy, says):
+    write_policy(**policy)
+    answer = plan_rollout.handler({**document, "subject": {**SUBJECT, **subject}}, context)
+    assert answer["outcome"] == "Refused"
+    assert says in answer["reason"]
+    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == []
+
+
+def test_a_shift_changes_weights_and_nothing_else(mesh, document, context):
+    rollout = planned(document, context)
+    assert shift_traffic.handler({**rollout, "to": "step"}, context)["shifted"]
+    assert weights(mesh) == {"serviceB": 75, "serviceBv2": 25}
+    assert shift_traffic.handler({**rollout, "to": "before"}, context)["shifted"]
+    assert spec(mesh) == route_spec()
+
+
+def test_a_shift_that_was_made_already_is_not_made_again(mesh, document, context):
+    rollout = planned(document, context)
+    version = lambda: mesh.describe_route(  # noqa: E731
+        meshName="apps", virtualRouterName=SUBJECT["virtualService"], routeName=SUBJECT["virtualService"]
+    )["route"]["metadata"]["version"]
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    once = version()
+    assert shift_traffic.handler({**rollout, "to": "step"}, context)["shifted"]
+    assert version() == once
+
+
+@pytest.mark.parametrize("to", ["step", "before"])
+def test_a_foreign_edit_is_left_as_it_is(mesh, document, context, to):
+    rollout = planned(document, context)
+    edited = route_spec()
+    for target, weight in zip(edited["http2Route"]["action"]["weightedTargets"], (40, 60), strict=True):
+        target["weight"] = weight
+    name = SUBJECT["virtualService"]
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=edited)
+    answer = shift_traffic.handler({**rollout, "to": to}, context)
+    assert not answer["shifted"]
+    assert "somebody else set route" in answer["reason"]
+    assert spec(mesh) == edited
+
+
+def test_a_service_without_healthy_tasks_rolls_back(document, context):
+    rollout = planned(document, context)
+    answer = check_health.handler(rollout, context)
+    assert (answer["next"], answer["outcome"]) == ("Roll Back", "Rolled Back")
+    assert "0 of 2 tasks" in answer["reason"]
+
+
+def test_finishing_gives_the_claim_back_records_and_tells(aws, mesh, document, context):
+    rollout = planned(document, context)
+    inbox = aws("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+    arn = aws("sqs").get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws("sns").subscribe(TopicArn=os.environ["TOPIC_ARN"], Protocol="sqs", Endpoint=arn)
+    result = finish_rollout.handler({**rollout, "outcome": "Rolled Back", "reason": "in alarm: errors"}, context)
+    assert result == {
+        "outcome": "Rolled Back",
+        "mesh": "apps",
+        "virtualService": "serviceb.apps.local",
+        "virtualNode": "serviceBv2",
+        "weights": {"serviceB": 100, "serviceBv2": 0},
+        "stepsDone": 0,
+        "reason": "in alarm: errors",
+    }
+    sorts = [item["sk"]["S"] for item in aws("dynamodb").scan(TableName="rollouts")["Items"]]
+    assert len(sorts) == 1
+    assert sorts[0].startswith("history#")
+    (message,) = aws("sqs").receive_message(QueueUrl=inbox)["Messages"]
+    assert json.loads(message["Body"])["Subject"] == "Meshift: Rolled Back, serviceBv2"
+
+
+def test_finishing_twice_tells_the_same(document, context):
+    rollout = {**planned(document, context), "outcome": "Promoted", "reason": "x"}
+    assert finish_rollout.handler(rollout, context) == finish_rollout.handler(rollout, context)
+
+
+def test_finishing_does_not_take_a_claim_from_another(aws, document, context):
+    first = planned(document, context)
+    second = planned({**document, "execution": document["execution"] + "-second"}, context)
+    finish_rollout.handler({**first, "outcome": "Superseded", "reason": "x"}, context)
+    claims = [item for item in aws("dynamodb").scan(TableName="rollouts")["Items"] if item["sk"]["S"] == "claim"]
+    assert [item["execution"]["S"] for item in claims] == [second["execution"]]
+
+
+def test_a_refusal_before_anything_was_learned_finishes_too(aws, service, context):
+    result = finish_rollout.handler(service.document(outcome="Refused", reason="no such mesh"), context)
+    assert (result["outcome"], result["weights"], result["stepsDone"]) == ("Refused", None, 0)
