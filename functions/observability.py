@@ -4,12 +4,15 @@ Log lines are JSON; `correlation_id` is the EventBridge event's id in triggers a
 tasks, so that one search shows one deployment. Metrics are written as EMF log lines.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
 logger = Logger(service="meshift", log_uncaught_exceptions=True, utc=True)
+# Most invocations have no metric to publish; that is no news.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 metrics = Metrics(namespace="Meshift", service="meshift")
 
 

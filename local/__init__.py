@@ -1,0 +1,1 @@
+"""AWS on one machine: what `make local`, the demo and the e2e tests run against. Never deployed."""

@@ -19,13 +19,15 @@ def list_pending_invitations() -> list[dict[str, Any]]:
 
 
 def list_resources(invitation_arn: str) -> list[dict[str, Any]]:
-    """Return what is inside an invitation: `{"arn", "type"}` each."""
-    pages = (
-        client("ram")
-        .get_paginator("list_pending_invitation_resources")
-        .paginate(resourceShareInvitationArn=invitation_arn)
-    )
-    return [resource for page in pages for resource in page.get("resources", [])]
+    """Return what is inside an invitation: `{"arn", "type"}` each. boto3 has no paginator for this operation."""
+    resources: list[dict[str, Any]] = []
+    more: dict[str, str] = {}
+    while True:
+        answer = client("ram").list_pending_invitation_resources(resourceShareInvitationArn=invitation_arn, **more)
+        resources += answer.get("resources", [])
+        if not answer.get("nextToken"):
+            return resources
+        more = {"nextToken": answer["nextToken"]}
 
 
 def accept(invitation_arn: str, client_token: str) -> str:

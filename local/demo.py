@@ -1,0 +1,228 @@
+"""The whole story on local AWS: `make demo`. It exits 0 only if every step was observed through AWS's APIs."""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from local import deploy
+from local.instance import ROOT, Instance, LocalAwsError, running
+from local.settings import CONSUMER, OWNER
+from local.tutorial import VIRTUAL_SERVICE, Tutorial, wait_for
+
+STATE = ROOT / "build" / "demo" / "aws"
+STRANGER = "333333333333"
+TAGS = {"meshift:mesh": "apps", "meshift:virtual-service": VIRTUAL_SERVICE}
+CARD = "/meshift/meshes/apps"
+
+
+class Story:
+    """What was expected and what was observed, line by line."""
+
+    def __init__(self, console: Console) -> None:
+        """Start with nothing observed."""
+        self.console = console
+        self.rows: list[tuple[str, str, str, bool]] = []
+        self._began = time.monotonic()
+
+    @contextmanager
+    def chapter(self, title: str) -> Iterator[None]:
+        """Show that something takes its time, and how long it took."""
+        began = time.monotonic()
+        with self.console.status(title):
+            yield
+        self.console.print(f"[dim]{self.elapsed():5.1f} s[/]  {title} [dim]({time.monotonic() - began:.1f} s)[/]")
+
+    def tell(self, text: str) -> None:
+        """Say what was just seen."""
+        self.console.print(f"[dim]{self.elapsed():5.1f} s[/]     {text}")
+
+    def expect(self, what: str, expected: Any, observed: Any) -> None:
+        """Note a step with what was observed of it."""
+        self.rows.append((what, str(expected), str(observed), expected == observed))
+
+    def elapsed(self) -> float:
+        """Return the seconds since the story began."""
+        return time.monotonic() - self._began
+
+    def close(self) -> bool:
+        """Draw the closing table; say whether all was as expected."""
+        table = Table(title="What was expected, and what was observed through AWS's APIs", show_lines=False)
+        for column in ("step", "expected", "observed", ""):
+            table.add_column(column, overflow="fold")
+        for what, expected, observed, good in self.rows:
+            table.add_row(what, expected, observed, "[green]yes[/]" if good else "[bold red]NO[/]")
+        self.console.print(table)
+        return all(row[3] for row in self.rows)
+
+
+def main() -> int:
+    """Tell the story; 0 when every step was observed, 1 when one was not."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    story = Story(console)
+    shutil.rmtree(STATE, ignore_errors=True)
+    try:
+        with running(STATE, deploymentSeconds=1.5) as aws:
+            with story.chapter("sam build, sam deploy: the stack meshift in the owner's and the consumer's account"):
+                deploy.deploy(aws)
+            tell(story, aws)
+    except LocalAwsError as error:
+        console.print(f"[bold red]The story stopped:[/] {error}", soft_wrap=True)
+        story.expect("the whole story", "told to its end", "stopped")
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing is left running.")
+        return 130
+    good = story.close()
+    console.print(f"{'Every step was observed' if good else 'Not every step was observed'} in {story.elapsed():.0f} s.")
+    return 0 if good else 1
+
+
+def tell(story: Story, aws: Instance) -> None:
+    """Tell the chapters one after the other."""
+    apps = Tutorial(aws)
+    with story.chapter(f"the tutorial's mesh: route {VIRTUAL_SERVICE}, serviceB 100, serviceBv2 0"):
+        apps.make_mesh()
+        apps.write_policy("quick", checks=[{"alarm": "serviceb-5xx"}])
+        apps.make_alarm("serviceb-5xx", "serviceB")
+        bystander = apps.create_service("bystander", "bystander:1", {"team": "other"})
+        untouched = apps.service("bystander")["taskDefinition"]
+    stable = first_version_joins(story, apps)
+    new_version_is_promoted(story, aws, apps)
+    bad_version_is_rolled_back(story, apps, stable)
+    shares_are_answered(story, aws)
+    story.expect("an unenrolled service: its revision", untouched, apps.service("bystander")["taskDefinition"])
+    story.expect("an unenrolled service: executions", 0, len(apps.executions(bystander)))
+
+
+def first_version_joins(story: Story, apps: Tutorial) -> str:
+    """Deploy serviceB, which carries all the traffic already."""
+    with story.chapter("serviceB is deployed, without Envoy"):
+        arn = apps.create_service("serviceB", "serviceb:1", {**TAGS, "meshift:policy": "quick"})
+        outcomes = [apps.outcome(arn, "Redeployed", "Refused"), apps.outcome(arn, "Nothing To Do", "Refused", known=1)]
+        for each in outcomes:
+            story.tell(f"{each['outcome']}: {each['reason']}")
+    story.expect("serviceB: its two deployments", ["Redeployed", "Nothing To Do"], [e["outcome"] for e in outcomes])
+    return arn
+
+
+def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial) -> None:
+    """Deploy serviceBv2 without Envoy and watch what happens by itself."""
+    with story.chapter("serviceBv2 is deployed, without Envoy"):
+        arn = apps.create_service("serviceBv2", "serviceb:2", {**TAGS, "meshift:policy": "quick"})
+        first = apps.service("serviceBv2")["deployments"][0]["id"]
+        redeployed = apps.outcome(arn, "Redeployed", "Refused")
+        story.tell(f"{redeployed['outcome']}: {redeployed['reason']}")
+    story.expect("serviceBv2 without Envoy", "Redeployed", redeployed["outcome"])
+    story.expect("its containers", ["app", "envoy"], apps.containers("serviceBv2"))
+    with story.chapter("its second deployment completes, and traffic moves"):
+        seen = watch_weights(story, apps, arn, "serviceBv2", known=1)
+        promoted = apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=1)
+        story.tell(f"{promoted['outcome']}: {promoted['reason']}")
+    story.expect("weights of serviceBv2 in the route", [0, 25, 50, 100], seen)
+    story.expect("the rollout", "Promoted", promoted["outcome"])
+    with story.chapter("the same event is delivered again"):
+        aws.emit(completed_event(arn, first))
+        aws.emit(completed_event(arn, apps.service("serviceBv2")["deployments"][0]["id"]))
+        wait_for("the queue is empty", lambda: queue_is_empty(aws))
+    story.expect("executions for serviceBv2's two deployments", 2, len(apps.executions(arn)))
+
+
+def bad_version_is_rolled_back(story: Story, apps: Tutorial, arn: str) -> None:
+    """Deploy a bad serviceB; its alarm rings in the middle of the rollout."""
+    with story.chapter("a bad version of serviceB is deployed"):
+        before = apps.route()
+        apps.deploy_image("serviceB", "serviceb:bad")
+        apps.outcome(arn, "Redeployed", known=2)
+        wait_for("serviceB gets its first weight", lambda: apps.weights()["serviceB"] == 25)
+        story.tell("serviceB carries 25, answers 5xx, and the alarm serviceb-5xx rings")
+        apps.answer_5xx("serviceB", 50)
+        back = apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=3)
+        story.tell(f"{back['outcome']}: {back['reason']}")
+    story.expect("a bad version of serviceB", "Rolled Back", back["outcome"])
+    story.expect("its reason", "in alarm: serviceb-5xx", back["reason"])
+    story.expect("the route is exactly what it was", True, apps.route() == before)
+
+
+def shares_are_answered(story: Story, aws: Instance) -> None:
+    """Share from the owner and from a stranger to the consumer."""
+    with story.chapter("the owner and a stranger share with the consumer"):
+        shares = {account: share(aws, account) for account in (OWNER, STRANGER)}
+        consumer = aws.client("ram", CONSUMER)
+
+        def statuses() -> dict[str, str]:
+            found = consumer.get_resource_share_invitations()["resourceShareInvitations"]
+            return {each["senderAccountId"]: each["status"] for each in found}
+
+        wait_for("the owner's share is accepted", lambda: statuses().get(OWNER) == "ACCEPTED")
+        received = consumer.list_resources(resourceOwner="OTHER-ACCOUNTS", resourceShareArns=[shares[OWNER]])
+        time.sleep(1)  # time enough for a wrong answer to the stranger
+    story.expect("the owner's share", "ACCEPTED", statuses()[OWNER])
+    story.expect("what the consumer received", [card_arn(OWNER)], [each["arn"] for each in received["resources"]])
+    story.expect("the stranger's share", "PENDING", statuses()[STRANGER])
+
+
+def watch_weights(story: Story, apps: Tutorial, arn: str, node: str, known: int) -> list[int]:
+    """Follow a node's weight in the route until its rollout has ended; returns the weights that were seen."""
+    seen: list[int] = []
+
+    def ended() -> bool:
+        weights = apps.weights()
+        if seen[-1:] != [weights[node]]:
+            seen.append(weights[node])
+            story.tell("route: " + ", ".join(f"{name} {weight}" for name, weight in weights.items()))
+        return any(each["status"] != "RUNNING" for each in apps.executions(arn, known))
+
+    wait_for(f"the rollout of {node} ends", ended, seconds=90)
+    return seen
+
+
+def completed_event(service: str, deployment: str) -> dict[str, Any]:
+    """Build the event of a completed deployment, as ECS sends it."""
+    return {
+        "version": "0",
+        "id": f"demo-{deployment}",
+        "detail-type": "ECS Deployment State Change",
+        "source": "aws.ecs",
+        "account": OWNER,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "region": "us-east-1",
+        "resources": [service],
+        "detail": {
+            "eventType": "INFO",
+            "eventName": "SERVICE_DEPLOYMENT_COMPLETED",
+            "deploymentId": deployment,
+            "updatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "reason": f"ECS deployment {deployment} completed.",
+        },
+    }
+
+
+def queue_is_empty(aws: Instance) -> bool:
+    """Say whether every deployment event has been read and answered."""
+    sqs = aws.client("sqs")
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    urls = [url for url in sqs.list_queues()["QueueUrls"] if "DeploymentsQueue" in url]
+    counts = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for url in urls]
+    return bool(counts) and all(int(count) == 0 for each in counts for count in each.values())
+
+
+def card_arn(account: str) -> str:
+    """Return the ARN of an account's mesh card."""
+    return f"arn:aws:ssm:us-east-1:{account}:parameter{CARD}"
+
+
+def share(aws: Instance, account: str) -> str:
+    """Share an account's mesh card with the consumer; returns the share's ARN."""
+    answer = aws.client("ram", account).create_resource_share(
+        name=f"apps-of-{account}", resourceArns=[card_arn(account)], principals=[CONSUMER]
+    )
+    return str(answer["resourceShare"]["resourceShareArn"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

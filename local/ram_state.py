@@ -1,0 +1,131 @@
+"""What RAM remembers, and how an account sees it: shares, associations, invitations of all accounts."""
+
+import re
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from local import events
+from local.ram_error import RamError
+
+INVITATION_SECONDS = 12 * 3600
+ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+")
+_TYPES = {"servicenetwork": "ServiceNetwork", "resourceconfiguration": "ResourceConfiguration"}
+Record = dict[str, Any]
+
+
+class State:
+    """All shares, associations and invitations."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.shares: dict[str, Record] = {}
+        self.associations: list[Record] = []
+        self.invitations: dict[str, Record] = {}
+
+    def _aged(self, one: Record) -> Record:
+        if one["status"] == "PENDING" and time.time() >= one["_until"]:
+            one["status"] = "EXPIRED"
+            for principal in self._of(self.shares[one["resourceShareArn"]], "PRINCIPAL"):
+                waiting = principal["status"] == "ASSOCIATING"
+                if waiting and principal["associatedEntity"] == one["receiverAccountId"]:
+                    principal["status"] = "DISASSOCIATED"
+        return one
+
+    def _own(self, account: str, arn: str) -> Record:
+        share = self._readable(account, arn)
+        if share["owningAccountId"] != account:
+            raise RamError("OperationNotPermittedException", f"{arn} belongs to another account.")
+        return share
+
+    def _readable(self, account: str, arn: str) -> Record:
+        if not ARN.fullmatch(arn) or ":resource-share/" not in arn:
+            raise RamError("MalformedArnException", f"The specified resource share ARN {arn} is not valid.")
+        share = self.shares.get(arn)
+        if share is None or not (share["owningAccountId"] == account or self._concerns(share, account)):
+            raise RamError("UnknownResourceException", f"ResourceShare {arn} could not be found.")
+        return share
+
+    def _visible(self, account: str, region: str, owner: str) -> list[Record]:
+        """Own shares, or those of others that the account has joined, of this Region."""
+        return [
+            share
+            for share in self.shares.values()
+            if share["resourceShareArn"].split(":")[3] == region
+            and (share["owningAccountId"] == account) == (owner == "SELF")
+            and (owner == "SELF" or self._concerns(share, account, joined=True))
+        ]
+
+    def _concerns(self, share: Record, account: str | None, *, joined: bool = False) -> bool:
+        states = ("ASSOCIATED",) if joined else ("ASSOCIATED", "ASSOCIATING")
+        return account is None or any(
+            one["associatedEntity"] == account and one["status"] in states for one in self._of(share, "PRINCIPAL")
+        )
+
+    def _of(self, share: Record, kind: str | None = None) -> list[Record]:
+        return [
+            one
+            for one in self.associations
+            if one["resourceShareArn"] == share["resourceShareArn"] and kind in (None, one["associationType"])
+        ]
+
+    def _resources(self, share: Record) -> list[Record]:
+        return [
+            {
+                "arn": one["associatedEntity"],
+                "type": type_of(one["associatedEntity"]),
+                "resourceShareArn": share["resourceShareArn"],
+                "creationTime": one["creationTime"],
+                "lastUpdatedTime": one["lastUpdatedTime"],
+                "resourceRegionScope": "REGIONAL",
+            }
+            for one in self._of(share, "RESOURCE")
+            if one["status"] == "ASSOCIATED"
+        ]
+
+    def _announce(self, share: Record, status: str) -> None:
+        region, owner = share["resourceShareArn"].split(":")[3:5]
+        invited = {one["associatedEntity"] for one in self._of(share, "PRINCIPAL")}
+        for account in [owner, *sorted(invited - {owner})]:
+            events.announce(
+                account, region, "aws.ram", "Resource Sharing State Change", [share["resourceShareArn"]],
+                {"event": "Resource Share Association", "status": status},
+            )  # fmt: skip
+
+
+def type_of(arn: str) -> str:
+    """RAM's name for a resource's type.
+
+    >>> type_of("arn:aws:appmesh:us-east-1:111111111111:mesh/apps")
+    'appmesh:Mesh'
+    >>> type_of("arn:aws:vpc-lattice:us-east-1:111111111111:servicenetwork/sn-1")
+    'vpc-lattice:ServiceNetwork'
+    """
+    service, resource = arn.split(":")[2], arn.split(":", 5)[5]
+    kind = re.split("[/:]", resource)[0]
+    return f"{service}:{_TYPES.get(kind, kind.capitalize())}"
+
+
+def wire(record: Record) -> Record:
+    return {name: value for name, value in record.items() if not name.startswith("_")}
+
+
+def token(asked: Record) -> Record:
+    return {"clientToken": asked["clientToken"]} if "clientToken" in asked else {}
+
+
+def tagged(share: Record, filters: Iterable[Record]) -> bool:
+    tags = {tag["key"]: tag["value"] for tag in share["tags"]}
+    return all(
+        wanted["tagKey"] in tags and tags[wanted["tagKey"]] in wanted.get("tagValues", [tags[wanted["tagKey"]]])
+        for wanted in filters
+    )
+
+
+def page(name: str, found: list[Record], asked: Record) -> Record:
+    token = asked.get("nextToken", "0")
+    if not token.isdigit() or int(token) > len(found):
+        raise RamError("InvalidNextTokenException", "The specified value for NextToken is not valid.")
+    end = int(token) + asked.get("maxResults", 100)
+    return {name: found[int(token) : end], **({"nextToken": str(end)} if end < len(found) else {})}

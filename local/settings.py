@@ -1,0 +1,34 @@
+"""What a person or a test may change in running local AWS (`/_meshift/settings`)."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+OWNER = "111111111111"
+CONSUMER = "222222222222"
+REGION = "us-east-1"
+
+
+@dataclass
+class Settings:
+    """`deploymentSeconds`: how long an ECS deployment takes; `failingTag`: image tags holding it never start."""
+
+    deploymentSeconds: float = 1.0  # noqa: N815 - the names on the wire
+    failingTag: str = "fails"  # noqa: N815
+
+    def change(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Take over the given settings; ValueError names what is unknown or makes no sense."""
+        for name, value in wanted.items():
+            if name == "deploymentSeconds":
+                if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                    raise ValueError(f"deploymentSeconds must be a number of seconds >= 0, not {value!r}")
+            elif name == "failingTag":
+                if not isinstance(value, str) or not value:
+                    raise ValueError(f"failingTag must be a text that is not empty, not {value!r}")
+            else:
+                raise ValueError(f"unknown setting {name!r}; there are {', '.join(asdict(self))}")
+        for name, value in wanted.items():
+            setattr(self, name, value)
+        return asdict(self)
+
+
+SETTINGS = Settings()

@@ -1,0 +1,164 @@
+"""The tutorial's mesh on local AWS, and what is done to it in the demo and in e2e tests."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from local import deploy
+from local.instance import Instance, LocalAwsError
+from local.settings import OWNER
+
+MESH = "apps"
+CLUSTER = "apps"
+VIRTUAL_SERVICE = "serviceb.apps.local"
+QUICK = {
+    "steps": [{"weight": 25, "bakeSeconds": 2}, {"weight": 50, "bakeSeconds": 2}],
+    "finalBakeSeconds": 2,
+    "deadlineSeconds": 120,
+    "checkEverySeconds": 1,
+    "onNoData": "pass",
+}
+
+
+def wait_for(what: str, observe: Callable[[], Any], seconds: float = 60, every: float = 0.2) -> Any:
+    """Ask until the answer is something, and return it. Raises LocalAwsError, saying what never came."""
+    end = time.monotonic() + seconds
+    while not (seen := observe()):
+        if time.monotonic() > end:
+            raise LocalAwsError(f"{what}: not seen within {seconds:.0f} seconds")
+        time.sleep(every)
+    return seen
+
+
+class Tutorial:
+    """One account's mesh `apps`, its services and its rollouts, through AWS's own APIs."""
+
+    def __init__(self, aws: Instance, account: str = OWNER) -> None:
+        """Make the clients once: boto3 takes its time for each."""
+        session = aws.session(account)
+        self.ecs, self.mesh, self.states = (session.client(name) for name in ("ecs", "appmesh", "stepfunctions"))
+        self.ssm, self.cloudwatch = session.client("ssm"), session.client("cloudwatch")
+        self.machine = deploy.outputs(aws, account)["RolloutStateMachineArn"]
+
+    def make_mesh(self) -> None:
+        """Make mesh, nodes, router and route as the tutorial does: all traffic on serviceB."""
+        self.mesh.create_mesh(meshName=MESH)
+        listeners = [{"portMapping": {"port": 80, "protocol": "http2"}}]
+        for node in ("serviceB", "serviceBv2"):
+            discovery = {"dns": {"hostname": f"{node.lower()}.apps.local"}}
+            spec = {"listeners": listeners, "serviceDiscovery": discovery}
+            self.mesh.create_virtual_node(meshName=MESH, virtualNodeName=node, spec=spec)
+        self.mesh.create_virtual_router(meshName=MESH, virtualRouterName=VIRTUAL_SERVICE, spec={"listeners": listeners})
+        targets = [{"virtualNode": "serviceB", "weight": 100}, {"virtualNode": "serviceBv2", "weight": 0}]
+        retry = {"maxRetries": 5, "perRetryTimeout": {"unit": "s", "value": 10}, "httpRetryEvents": ["server-error"]}
+        spec = {
+            "priority": 10,
+            "http2Route": {
+                "match": {"prefix": "/", "method": "GET"},
+                "action": {"weightedTargets": targets},
+                "retryPolicy": retry,
+            },
+        }
+        self.mesh.create_route(meshName=MESH, virtualRouterName=VIRTUAL_SERVICE, routeName=VIRTUAL_SERVICE, spec=spec)
+
+    def write_policy(self, name: str, **changes: Any) -> None:
+        """Write a rollout policy."""
+        text = json.dumps({**QUICK, **changes})
+        self.ssm.put_parameter(Name=f"/meshift/policies/{name}", Value=text, Type="String", Overwrite=True)
+
+    def make_alarm(self, name: str, service: str) -> None:
+        """Make an alarm on 5xx answers of a service."""
+        self.cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="Demo",
+            MetricName="Http5xx",
+            Dimensions=[{"Name": "Service", "Value": service}],
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=5,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+
+    def answer_5xx(self, service: str, count: int) -> None:
+        """Publish what a service that answers 5xx publishes."""
+        data = {"MetricName": "Http5xx", "Dimensions": [{"Name": "Service", "Value": service}], "Value": count}
+        self.cloudwatch.put_metric_data(Namespace="Demo", MetricData=[data])
+
+    def register(self, family: str, image: str, **changes: Any) -> str:
+        """Register a revision with one application container on port 80; returns its ARN."""
+        wanted = {
+            "family": family,
+            "networkMode": "awsvpc",
+            "requiresCompatibilities": ["FARGATE"],
+            "cpu": "256",
+            "memory": "512",
+            "containerDefinitions": [{"name": "app", "image": image, "portMappings": [{"containerPort": 80}]}],
+            **changes,
+        }
+        return str(self.ecs.register_task_definition(**wanted)["taskDefinition"]["taskDefinitionArn"])
+
+    def create_service(self, name: str, image: str, tags: dict[str, str], **changes: Any) -> str:
+        """Deploy a new service; returns its ARN."""
+        self.ecs.create_cluster(clusterName=CLUSTER)
+        service = self.ecs.create_service(
+            cluster=CLUSTER,
+            serviceName=name,
+            taskDefinition=self.register(name, image, **changes),
+            desiredCount=2,
+            tags=[{"key": key, "value": value} for key, value in tags.items()],
+            deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+        )["service"]
+        return str(service["serviceArn"])
+
+    def deploy_image(self, name: str, image: str) -> str:
+        """Deploy another image to a service, as a pipeline does: a new revision without Envoy; returns its ARN."""
+        revision = self.register(name, image)
+        self.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=revision)
+        return revision
+
+    def service(self, name: str) -> dict[str, Any]:
+        """Return a service as DescribeServices gives it."""
+        return dict(self.ecs.describe_services(cluster=CLUSTER, services=[name], include=["TAGS"])["services"][0])
+
+    def task_definition(self, name: str) -> dict[str, Any]:
+        """Return the revision that a service is to run."""
+        arn = self.service(name)["taskDefinition"]
+        return dict(self.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+
+    def containers(self, name: str) -> list[str]:
+        """Return the names of a service's containers."""
+        return [container["name"] for container in self.task_definition(name)["containerDefinitions"]]
+
+    def route(self) -> dict[str, Any]:
+        """Return the route's spec."""
+        name = VIRTUAL_SERVICE
+        route = self.mesh.describe_route(meshName=MESH, virtualRouterName=name, routeName=name)["route"]
+        return dict(route["spec"])
+
+    def weights(self) -> dict[str, int]:
+        """Return the route's weights by node."""
+        return {each["virtualNode"]: each["weight"] for each in self.route()["http2Route"]["action"]["weightedTargets"]}
+
+    def executions(self, service_arn: str, known: int = 0) -> list[dict[str, Any]]:
+        """Return a service's executions, oldest first, with input and output read; the first `known` left out."""
+        pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.machine)
+        found = []
+        for listed in sorted((e for page in pages for e in page["executions"]), key=lambda each: each["startDate"]):
+            execution = self.states.describe_execution(executionArn=listed["executionArn"])
+            execution["input"] = json.loads(execution["input"])
+            execution["output"] = json.loads(execution.get("output") or "null")
+            if execution["input"]["service"] == service_arn:
+                found.append(execution)
+        return found[known:]
+
+    def outcome(self, service_arn: str, *among: str, known: int = 0, seconds: float = 60) -> dict[str, Any]:
+        """Wait until one of a service's executions has ended in one of these outcomes; returns its output."""
+
+        def ended() -> Any:
+            outputs = [each["output"] for each in self.executions(service_arn, known)]
+            return next((output for output in outputs if output and output["outcome"] in among), None)
+
+        return dict(wait_for(f"{' or '.join(among)} of {service_arn.rpartition('/')[2]}", ended, seconds))

@@ -1,0 +1,139 @@
+"""What the e2e tests stand on: a local AWS of their own with the real stack deployed in both accounts."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from typing import Any
+
+import pytest
+
+from local import deploy
+from local.instance import Instance, running
+from local.settings import CONSUMER, OWNER
+
+STRANGER = "333333333333"
+
+
+def wait_for(observe: Callable[[], Any], seconds: float = 30, every: float = 0.1) -> Any:
+    """Call `observe` until it gives something true, and give that; fails with what it gave last."""
+    end = time.monotonic() + seconds
+    while not (seen := observe()):
+        if time.monotonic() > end:
+            pytest.fail(f"not observed within {seconds} s; last seen: {seen!r}")
+        time.sleep(every)
+    return seen
+
+
+class Account:
+    """One account of a local AWS, with what tests do there again and again."""
+
+    def __init__(self, instance: Instance, number: str) -> None:
+        self.instance, self.number = instance, number
+        self.client = cache(lambda service: instance.client(service, number))
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The outputs of the stack in this account."""
+        return deploy.outputs(self.instance, self.number)
+
+    def register(self, family: str, image: str = "example/app:1", **more: Any) -> str:
+        """Register a task definition with one app container on port 8080; gives its ARN."""
+        app = {"name": "app", "image": image, "portMappings": [{"containerPort": 8080, "protocol": "tcp"}]}
+        wanted = {
+            "family": family,
+            "networkMode": "awsvpc",
+            "requiresCompatibilities": ["FARGATE"],
+            "cpu": "256",
+            "memory": "512",
+            "containerDefinitions": [app],
+            **more,
+        }
+        definition = self.client("ecs").register_task_definition(**wanted)["taskDefinition"]
+        return definition["taskDefinitionArn"]
+
+    def create_service(
+        self,
+        name: str,
+        tags: dict[str, str] | None = None,
+        *,
+        image: str = "example/app:1",
+        cluster: str = "default",
+        desired: int = 1,
+        **more: Any,
+    ) -> str:
+        """Create a service, with a cluster and (unless `taskDefinition` is given) a definition; its ARN."""
+        ecs = self.client("ecs")
+        ecs.create_cluster(clusterName=cluster)
+        breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+        wanted = {
+            "cluster": cluster,
+            "serviceName": name,
+            "taskDefinition": more.get("taskDefinition") or self.register(name, image),
+            "desiredCount": desired,
+            "launchType": "FARGATE",
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+            "deploymentConfiguration": breaker,
+            "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
+            **more,
+        }
+        return ecs.create_service(**wanted)["service"]["serviceArn"]
+
+    def service(self, name: str, cluster: str = "default") -> dict[str, Any]:
+        """The service as describe_services has it, with tags."""
+        found = self.client("ecs").describe_services(cluster=cluster, services=[name], include=["TAGS"])
+        return found["services"][0]
+
+    def deployed(self, name: str, cluster: str = "default", seconds: float = 30) -> dict[str, Any]:
+        """Wait until the service's deployment has completed; gives the service."""
+
+        def completed() -> dict[str, Any] | None:
+            service = self.service(name, cluster)
+            states = [one["rolloutState"] for one in service["deployments"]]
+            return service if states == ["COMPLETED"] else None
+
+        return wait_for(completed, seconds)
+
+    def executions(self, name_part: str = "", machine: str | None = None) -> list[dict[str, Any]]:
+        """The state machine's executions whose name holds `name_part`, newest first, JSON read."""
+        states = self.client("stepfunctions")
+        machine = machine or self.outputs["RolloutStateMachineArn"]
+        listed = states.list_executions(stateMachineArn=machine)["executions"]
+        found = []
+        for one in listed:
+            if name_part in one["name"]:
+                execution = states.describe_execution(executionArn=one["executionArn"])
+                for document in ("input", "output"):
+                    execution[document] = json.loads(execution.get(document) or "null")
+                found.append(execution)
+        return found
+
+
+class LocalAws:
+    """An instance seen as its accounts; `stranger` is an account without a stack."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.owner = self.account(OWNER)
+        self.consumer = self.account(CONSUMER)
+        self.stranger = self.account(STRANGER)
+        self.settings, self.emit, self.expire = instance.settings, instance.emit, instance.expire
+
+    def account(self, number: str) -> Account:
+        """Any account."""
+        return Account(self.instance, number)
+
+
+@pytest.fixture(scope="session")
+def empty_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Local AWS with nothing in it; deployments take 0.4 s."""
+    with running(tmp_path_factory.mktemp("empty-aws"), deploymentSeconds=0.4) as instance:
+        yield LocalAws(instance)
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Local AWS with the stack deployed in the owner's and the consumer's account; deployments take 0.5 s."""
+    with running(tmp_path_factory.mktemp("aws"), deploymentSeconds=0.5) as instance:
+        deploy.deploy(instance)
+        yield LocalAws(instance)
