@@ -1,0 +1,47 @@
+"""What exists is documented."""
+
+import json
+import re
+
+import pytest
+
+from domain.enrolment import TAGS
+from domain.outcome import OUTCOMES
+from domain.policy import parse_policy
+from local.picture import refreshed
+from tests.template import ROOT, template
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*template()["Parameters"], *template()["Outputs"], *TAGS, *OUTCOMES])
+def test_every_parameter_output_tag_and_outcome_is_in_the_readme(name):
+    assert f"`{name}`" in README
+
+
+def test_the_picture_is_the_one_of_the_present_definition():
+    assert refreshed(README) == README
+    assert "```mermaid" in README
+
+
+def test_the_policy_in_the_readme_is_one():
+    text = re.search(r"    (\{\"steps\".*?\]\})", README, re.DOTALL)[1]
+    assert parse_policy(text).alarms == ("serviceb-5xx",)
+    assert json.loads(text)["checks"]
+
+
+@pytest.mark.parametrize("target", re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+def test_the_make_targets_for_people_are_in_the_readme(target):
+    if target not in ("help", "bench", "lock", "clean"):
+        assert f"make {target}" in README
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
+def test_links_lead_somewhere(link):
+    assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("path", sorted(path.name for path in (ROOT / "events").glob("*.json")))
+def test_every_payload_in_events_is_used_by_a_test(path):
+    tests = "".join(each.read_text() for each in (ROOT / "tests").rglob("*.py"))
+    assert f'"{path.removesuffix(".json")}"' in tests
