@@ -46,5 +46,35 @@ class Settings:
         )
 
 
+@dataclass(frozen=True)
+class MeshApiSettings:
+    """What `mesh_api` is told. Without `api_url` it is the URL that a request came by: a Function URL is not known
+    to its own function when it is deployed.
+    """
+
+    region: str
+    table: str
+    api_url: str
+    discovery_url: str
+    signing_name: str
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the Region, for ARNs."""
+        prefix = self.region.partition("-")[0]
+        return "aws-cn" if prefix == "cn" else "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "MeshApiSettings":
+        """Read the environment of the function."""
+        return cls(
+            region=env["AWS_REGION"],
+            table=env["MESH_TABLE"],
+            api_url=env.get("MESH_API_URL", ""),
+            discovery_url=env.get("DISCOVERY_URL", ""),
+            signing_name=env.get("MESH_SIGNING_NAME") or "lambda",
+        )
+
+
 def _listed(env: Mapping[str, str], name: str) -> list[str]:
     return [item.strip() for item in env.get(name, "").split(",") if item.strip()]

@@ -7,6 +7,7 @@ import pytest
 from moto import mock_aws
 
 from gateways.clients import client
+from tests.hosted_mesh import hosted_mesh
 from tests.shapes import TAGS, route_spec, task_definition
 
 REGION = "us-east-1"
@@ -136,6 +137,16 @@ def deployment_event(service):
         }
 
     return build
+
+
+@pytest.fixture
+def hosted(monkeypatch):
+    """A mesh API over an empty table; its clients are of any account."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with hosted_mesh() as mesh:
+        yield mesh
 
 
 def batch(*bodies):

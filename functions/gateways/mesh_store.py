@@ -1,0 +1,177 @@
+"""The hosted meshes' DynamoDB table: read what an operation needs, write what it decided, or neither.
+
+A write takes two calls: a transaction that reads, and one that writes on condition that the mesh's change counter is
+still what was read. When somebody else wrote meanwhile, it is decided anew on what is there now. What does not get
+through within `patience` seconds is a TooManyRequestsException; a table that is out of reach a
+ServiceUnavailableException.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from domain.hosted.access import Caller
+from domain.hosted.errors import ApiError, limit_exceeded
+from domain.hosted.kinds import MeshKey
+from domain.hosted.state import Needs, Outcome, Record, State
+from gateways.mesh_items import DIRECTORY, Item, changes_key, history_pk, keys_of, mesh_pk, record_of, state_of
+from gateways.mesh_writes import Writer, transaction_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Found = TypeVar("Found")
+CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+CONTENTION = {"ConditionalCheckFailed", "TransactionConflict"}
+THROTTLING = {
+    "ThrottlingError",
+    "ThrottlingException",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
+OUTAGE = {"InternalServerError", "ServiceUnavailable", "ServiceUnavailableException", "InternalServerErrorException"}
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.4
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A whole mesh as it was at one moment: its change counter, the mesh, and every resource by path."""
+
+    changes: int
+    mesh: Record
+    resources: Mapping[str, Record]
+
+
+class MeshStore:
+    """The meshes in one table."""
+
+    def __init__(self, table: str, dynamodb: "DynamoDBClient | None" = None, patience: float = 6.0) -> None:
+        """Name the table; the client is made when it is first needed."""
+        self.table = table
+        self.patience = patience
+        self._client = dynamodb
+
+    @property
+    def client(self) -> "DynamoDBClient":
+        if self._client is None:
+            self._client = boto3.client("dynamodb", config=CONFIG)
+        return self._client
+
+    def look(self, needs: Needs, caller: Caller) -> State:
+        """Read what an operation has to see, for an answer: one consistent call."""
+        keys = keys_of(needs, caller.account)[1:]
+        return self._patiently(lambda: state_of(self._batch(keys), time.time()))
+
+    def write(
+        self, needs: Needs, caller: Caller, request_id: str, decide: Callable[[State, float], Outcome]
+    ) -> Outcome:
+        """Read, decide, write; again, when the mesh changed in between.
+
+        `decide` takes the state and the present time, and may be called several times.
+        """
+
+        def once() -> Outcome:
+            at = round(time.time(), 3)
+            gets = [{"Get": {"TableName": self.table, "Key": item_key}} for item_key in keys_of(needs, caller.account)]
+            answers = self.client.transact_get_items(TransactItems=gets)["Responses"]  # type: ignore[arg-type]
+            state = state_of((answer["Item"] for answer in answers if answer.get("Item")), at)
+            outcome = decide(state, at)
+            if outcome.change is not None:
+                items = transaction_of(self.table, state, outcome, outcome.change, Writer(caller, request_id, at))
+                self.client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
+            return outcome
+
+        return self._patiently(once)
+
+    def meshes(self) -> list[Record]:
+        """All meshes of all accounts: one call for a megabyte of them."""
+        return self._patiently(lambda: [record_of(item) for item in self._partition(DIRECTORY)])
+
+    def changes(self, mesh: MeshKey) -> int | None:
+        """The mesh's change counter, None without a mesh: one consistent read of a few bytes."""
+
+        def once() -> int | None:
+            answer = self.client.get_item(TableName=self.table, Key=changes_key(mesh), ConsistentRead=True)
+            return int(answer["Item"]["changes"]["N"]) if "Item" in answer else None
+
+        return self._patiently(once)
+
+    def snapshot(self, mesh: MeshKey) -> Snapshot | None:
+        """A mesh with everything in it at one moment, None without a mesh: read between two equal change counters."""
+        deadline = time.monotonic() + self.patience
+        while True:
+            before = self.changes(mesh)
+            if before is None:
+                return None
+            records = self._patiently(lambda: state_of(self._partition(mesh_pk(mesh), "mesh"), 0).records)
+            if self.changes(mesh) == before:
+                return Snapshot(before, records[""], {path: record for path, record in records.items() if path})
+            if time.monotonic() > deadline:
+                raise ApiError("TooManyRequestsException", f"mesh {mesh.name} changes too fast to be read whole")
+
+    def history(self, mesh: MeshKey) -> Iterator[Item]:
+        """What was written to a mesh, oldest first, as the table keeps it."""
+        return self._partition(history_pk(mesh))
+
+    def _batch(self, keys: list[Item]) -> list[Item]:
+        found: list[Item] = []
+        wanted: Mapping[str, Any] = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        while wanted:
+            answer = self.client.batch_get_item(RequestItems=wanted)
+            found += answer["Responses"].get(self.table, [])
+            wanted = answer.get("UnprocessedKeys", {})
+        return found
+
+    def _partition(self, pk: str, sk: str = "") -> Iterator[Item]:
+        condition, values = "pk = :pk", {":pk": {"S": pk}}
+        if sk:
+            condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": {"S": sk}}
+        query: dict[str, Any] = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+        while query:
+            answer = self.client.query(TableName=self.table, ConsistentRead=True, **query)
+            yield from answer["Items"]
+            last = answer.get("LastEvaluatedKey")
+            query = {**query, "ExclusiveStartKey": last} if last else {}
+
+    def _patiently(self, attempt: Callable[[], Found]) -> Found:
+        """Try until it works, with growing pauses of random length, for as long as patience lasts."""
+        deadline = time.monotonic() + self.patience
+        longest = SHORTEST_PAUSE
+        while True:
+            try:
+                return attempt()
+            except (ClientError, BotoCoreError) as error:
+                refused = translated(error)
+                if refused is None:
+                    raise
+                if refused.code == "LimitExceededException" or time.monotonic() > deadline:
+                    raise refused from error
+            time.sleep(random.uniform(0, longest))  # noqa: S311 - a pause, not a secret
+            longest = min(longest * 2, LONGEST_PAUSE)
+
+
+def translated(error: ClientError | BotoCoreError) -> ApiError | None:
+    """What a client is told when patience ends; None for what is no weather but a fault of ours."""
+    if not isinstance(error, ClientError):
+        return ApiError("ServiceUnavailableException", "the table of meshes is out of reach")
+    code = error.response["Error"]["Code"]
+    reasons = error.response.get("CancellationReasons", [])
+    codes = {code} if code != "TransactionCanceledException" else {reason.get("Code", "None") for reason in reasons}
+    if "ValidationError" in codes or code == "ValidationException":
+        if "size" in str(reasons or error):
+            return limit_exceeded("too many resources refer to one of those that the spec names")
+        return None
+    if codes & CONTENTION:
+        return ApiError("TooManyRequestsException", "too many writes to this mesh at the same time")
+    if codes & THROTTLING:
+        return ApiError("TooManyRequestsException", "the rate of requests is too high")
+    return ApiError("ServiceUnavailableException", f"the table of meshes answers {code}") if codes & OUTAGE else None
