@@ -130,8 +130,8 @@ def test_a_node_or_router_cannot_leave_its_routes_behind_by_changing_its_listene
         apps.update_virtual_router(meshName="apps", virtualRouterName="serviceb", spec={"listeners": two})
     with pytest.raises(apps.exceptions.BadRequestException, match="is required"):
         apps.update_virtual_node(meshName="apps", virtualNodeName="serviceB", spec={**NODE, "listeners": two})
+    tcp = {"listeners": [{"portMapping": {"port": 80, "protocol": "tcp"}}]}
     with pytest.raises(apps.exceptions.BadRequestException, match="protocol"):
-        tcp = {"listeners": [{"portMapping": {"port": 80, "protocol": "tcp"}}]}
         apps.update_virtual_router(meshName="apps", virtualRouterName="serviceb", spec=tcp)
 
 

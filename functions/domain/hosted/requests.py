@@ -157,7 +157,7 @@ def version_wanted(headers: Mapping[str, str]) -> int | None:
     header = headers.get("if-match", "*").strip()
     if header == "*":
         return None
-    found = re.fullmatch(r'"?([0-9]{1,18})"?', header)
+    found = re.fullmatch(r'("?)([0-9]{1,18})\1', header)
     if not found:
         raise bad_request(f'If-Match is {readable(header)}; it must be a version, as in "3"')
-    return int(found[1])
+    return int(found[2])
