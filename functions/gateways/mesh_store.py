@@ -66,6 +66,10 @@ class MeshStore:
             self._client = boto3.client("dynamodb", config=CONFIG)
         return self._client
 
+    def connect(self) -> None:
+        """Make the client now rather than at the first request."""
+        _ = self.client
+
     def look(self, needs: Needs, caller: Caller) -> State:
         """Read what an operation has to see, for an answer: one consistent call."""
         keys = keys_of(needs, caller.account)[1:]

@@ -124,3 +124,7 @@ def keep_card(task: Task, outcome: Outcome, settings: MeshApiSettings, event: Ev
             write_card(task.mesh.name, card)
     except Exception:  # noqa: BLE001 - logged; the mesh is made all the same
         logger.exception("the mesh card was not kept", mesh=task.mesh.name)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # INIT has a full processor, whatever the function's memory: use it
+    wiring()[1].connect()

@@ -1,0 +1,1 @@
+"""What things cost: each module prints JSON lines, `python -m benchmarks` runs them all."""
