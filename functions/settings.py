@@ -14,8 +14,14 @@ class Settings:
     """A function's environment, understood; parameters that a function is not given are empty."""
 
     region: str
-    app_mesh_endpoint: str | None
+    mesh_endpoint: str | None
+    """Where App Mesh's API is served; None for AWS's own."""
+    mesh_signing_name: str | None
+    """What requests to it are signed for; None for App Mesh's own name."""
+    hosted: bool
     envoy_image: str | None
+    discovery_endpoint: str | None
+    discovery_poll_seconds: int
     rollout_table: str
     topic_arn: str
     state_machine_arn: str
@@ -35,8 +41,12 @@ class Settings:
                 raise InvalidSetting(f"TrustedAccounts: {account!r} is not an account id of 12 digits")
         return cls(
             region=env["AWS_REGION"],
-            app_mesh_endpoint=env.get("APP_MESH_ENDPOINT") or None,
+            mesh_endpoint=env.get("MESH_ENDPOINT") or None,
+            mesh_signing_name=env.get("MESH_SIGNING_NAME") or None,
+            hosted=env.get("CONTROL_PLANE") == "hosted",
             envoy_image=env.get("ENVOY_IMAGE") or None,
+            discovery_endpoint=env.get("DISCOVERY_ENDPOINT") or None,
+            discovery_poll_seconds=int(env.get("DISCOVERY_POLL_SECONDS", "5")),
             rollout_table=env.get("ROLLOUT_TABLE", ""),
             topic_arn=env.get("TOPIC_ARN", ""),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),

@@ -1,42 +1,44 @@
-"""App Mesh for local AWS: moto's server, each caller in the account of his credentials.
+"""App Mesh for local AWS: each caller's requests go to the mesh API that the stack in his account hosts.
 
-A stand-in until the mesh is hosted by the stack itself: to remove it, delete this file and its two lines in
-`front.py` and `daemon.py`.
+So one endpoint (`AWS_ENDPOINT_URL_APP_MESH`) serves all accounts. Another account's mesh API is reached by its URL.
 """
 
-import asyncio
-import re
-from collections.abc import Callable, Iterable
+import json
 from typing import Any
+
+from ministack.app import app as emulator
+from ministack.core import responses
+from ministack.services import lambda_svc
+
+from local.identity import Caller
+from local.patching import expect
 
 PREFIX = "/_meshift/app-mesh"
 
-_served: list[Any] = []
-_loading = asyncio.Lock()
+
+def install() -> None:
+    """Make sure that the emulator keeps Function URLs where they are looked for."""
+    expect(lambda_svc, "_function_urls")
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Serve App Mesh's REST API below PREFIX; moto is imported by the first call."""
-    async with _loading:
-        if not _served:
-            _served.append(await asyncio.to_thread(_load))
-    await _served[0]({**scope, "root_path": PREFIX}, receive, send)
+async def app(scope: dict[str, Any], receive: Any, send: Any, caller: Caller | None) -> None:
+    """Hand a request on to the mesh API of the caller's account, or answer that there is none."""
+    identifier = _url_of(caller) if caller else None
+    if identifier is None:
+        account = caller.account if caller else "an unsigned request"
+        body = json.dumps({"message": f"no mesh API in account {account}: deploy the stack with ControlPlane=hosted"})
+        headers = [(b"content-type", b"application/json"), (b"x-amzn-errortype", b"ServiceUnavailableException")]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body.encode()})
+        return
+    path = f"/_aws/lambda-url/{identifier}" + scope["path"].removeprefix(PREFIX)
+    raw = f"/_aws/lambda-url/{identifier}".encode() + scope["raw_path"].removeprefix(PREFIX.encode())
+    await emulator({**scope, "path": path, "raw_path": raw}, receive, send)
 
 
-def _load() -> Any:
-    from hypercorn.middleware import AsyncioWSGIMiddleware
-    from moto.moto_server.werkzeug_app import create_backend_app
-
-    return AsyncioWSGIMiddleware(_as_the_caller(create_backend_app("appmesh")), max_body_size=2**20)
-
-
-def _as_the_caller(wsgi: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """moto takes the account from a header, not from the access key: copy it over."""
-
-    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        signed = re.search(r"Credential=(\d{12})/", environ.get("HTTP_AUTHORIZATION", ""))
-        if signed:
-            environ["HTTP_X_MOTO_ACCOUNT_ID"] = signed[1]
-        return wsgi(environ, start_response)
-
-    return call
+def _url_of(caller: Caller) -> str | None:
+    with responses.request_scope(caller.account, caller.region):
+        for function, config in lambda_svc._function_urls.items():
+            if "MeshApiFunction" in function:
+                return str(config["FunctionUrl"]).removeprefix("https://").partition(".")[0]
+    return None

@@ -62,7 +62,6 @@ def clean_environment(state: Path, port: int) -> None:
             "MESHIFT_LOCAL_STATE": str(state),
             # for functions; their credentials are the emulator's business
             "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ENDPOINT_URL_APP_MESH": f"{endpoint}/_meshift/app-mesh",
             "AWS_EC2_METADATA_DISABLED": "true",
             # for the emulator
             "GATEWAY_PORT": str(port),
@@ -87,9 +86,9 @@ async def serve(listener: socket.socket, state: Path, parent: int | None) -> Non
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
 
-    from local import definitions, ecs, events, executions, front, identity
+    from local import app_mesh, definitions, ecs, events, executions, front, function_urls, identity
 
-    for room in (definitions, events, identity, executions, ecs):
+    for room in (app_mesh, definitions, events, function_urls, identity, executions, ecs):
         room.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

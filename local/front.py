@@ -31,7 +31,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         await emulator(scope, receive, send)
     elif scope["path"].startswith(app_mesh.PREFIX + "/"):
-        await app_mesh.app(scope, receive, send)
+        await app_mesh.app(scope, receive, send, caller_of(_headers(scope)))
     elif scope["path"].startswith("/_meshift/"):
         await _answer(send, *await run_reentrant(_control, scope, await _body(receive)))
     elif (caller := caller_of(_headers(scope))) and caller.service == "ram":

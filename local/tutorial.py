@@ -42,8 +42,7 @@ class Tutorial:
         self.machine = deploy.outputs(aws, account)["RolloutStateMachineArn"]
 
     def make_mesh(self) -> None:
-        """Make mesh, nodes, router and route as the tutorial does: all traffic on serviceB."""
-        self.mesh.create_mesh(meshName=MESH)
+        """Make nodes, router and route in the stack's mesh as the tutorial does: all traffic on serviceB."""
         listeners = [{"portMapping": {"port": 80, "protocol": "http2"}}]
         for node in ("serviceB", "serviceBv2"):
             discovery = {"dns": {"hostname": f"{node.lower()}.apps.local"}}

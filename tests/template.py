@@ -43,5 +43,7 @@ def resources(kind):
 
 
 def statements(role):
-    """All statements of a role's inline policies."""
-    return [s for policy in role["Properties"]["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    """All statements of a role's inline policies, those under a condition too."""
+    found = [s for policy in role["Properties"]["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    flat = [branch for each in found for branch in (each["Fn::If"][1:] if "Fn::If" in each else [each])]
+    return [each for each in flat if each != {"Ref": "AWS::NoValue"}]

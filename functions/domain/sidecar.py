@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain.bootstrap import ADMIN_PORT
 from domain.enrolment import PREFIX, Enrolment
 from domain.errors import Refused
 
@@ -20,6 +21,8 @@ INJECTED_BY = PREFIX + "injected-by"
 
 _USER = "1337"
 _ENVOY_MEMORY_MIB = 64
+UPSTREAM_IMAGE = "envoyproxy/envoy:v1.40.0"
+"""The Ubuntu variant: its health check needs bash, which the distroless one lacks."""
 _IMAGE_TAG = "v1.34.13.3-prod"
 _IMAGE_ACCOUNTS = {
     "me-south-1": "772975370895",
@@ -35,6 +38,13 @@ _IMAGE_ACCOUNTS = {
 }
 _IMAGE_ACCOUNT = "840364872350"
 
+_APPMESH_IS_LIVE = "curl -s http://localhost:9901/server_info | grep state | grep -q LIVE"
+# Upstream's image has bash and no curl.
+_UPSTREAM_IS_LIVE = (
+    f"exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT} && "
+    r"printf 'GET /ready HTTP/1.0\r\n\r\n' >&3 && grep -q LIVE <&3"
+)
+
 
 @dataclass(frozen=True)
 class Sidecar:
@@ -45,6 +55,8 @@ class Sidecar:
     """ARN of the virtual node that Envoy speaks for."""
     app_ports: tuple[int, ...]
     """Ports of the node's listeners."""
+    bootstrap: str | None = None
+    """JSON for upstream Envoy; None for aws-appmesh-envoy, which makes its own."""
 
 
 @dataclass(frozen=True)
@@ -180,16 +192,15 @@ def _envoy_container(sidecar: Sidecar, logs: Mapping[str, Any] | None) -> dict[s
         "essential": True,
         "user": _USER,
         "memoryReservation": _ENVOY_MEMORY_MIB,
-        "environment": [{"name": "APPMESH_RESOURCE_ARN", "value": sidecar.resource_arn}],
-        "healthCheck": {
-            "command": ["CMD-SHELL", "curl -s http://localhost:9901/server_info | grep state | grep -q LIVE"],
-            "interval": 5,
-            "timeout": 2,
-            "retries": 3,
-            "startPeriod": 10,
-        },
+        "healthCheck": {"interval": 5, "timeout": 2, "retries": 3, "startPeriod": 10},
         "ulimits": [{"name": "nofile", "softLimit": 15000, "hardLimit": 15000}],
     }
+    if sidecar.bootstrap is None:
+        container["environment"] = [{"name": "APPMESH_RESOURCE_ARN", "value": sidecar.resource_arn}]
+        container["healthCheck"]["command"] = ["CMD-SHELL", _APPMESH_IS_LIVE]
+    else:
+        container["command"] = ["--config-yaml", sidecar.bootstrap]
+        container["healthCheck"]["command"] = ["CMD", "bash", "-c", _UPSTREAM_IS_LIVE]
     if logs:
         container["logConfiguration"] = copy.deepcopy(dict(logs))
     return container

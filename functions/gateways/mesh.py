@@ -1,5 +1,6 @@
-"""The mesh: App Mesh's API, wherever it is served. The one file that knows where that is."""
+"""The mesh: App Mesh's API, wherever it is served. The one file that knows where that is, and how it is signed for."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -14,16 +15,23 @@ if TYPE_CHECKING:
 class Mesh:
     """One mesh, in the function's own account or (with an owner) in another's."""
 
-    def __init__(self, name: str, owner: str | None, endpoint: str | None) -> None:
-        """Name the mesh; `endpoint` is None for AWS's own."""
+    def __init__(self, name: str, owner: str | None, endpoint: str | None, signing_name: str | None = None) -> None:
+        """Name the mesh; `endpoint` and `signing_name` are None for AWS's own."""
         self.name = name
         self._mesh: dict[str, str] = {"meshName": name} | ({"meshOwner": owner} if owner else {})
-        self._endpoint = endpoint
+        self._where = endpoint, signing_name
 
     @property
     def _api(self) -> "AppMeshClient":
-        api: AppMeshClient = client("appmesh", self._endpoint)
-        return api
+        return _client(*self._where)
+
+    def make(self) -> None:
+        """Make the mesh unless it is there."""
+        try:
+            self._api.create_mesh(meshName=self.name)
+        except ClientError as error:
+            if error_code(error) != "ConflictException":
+                raise
 
     def describe_virtual_node(self, name: str) -> dict[str, Any]:
         """Return a virtual node in the shape of DescribeVirtualNode. Raises NotFound."""
@@ -50,3 +58,15 @@ class Mesh:
         if "NotFound" in error_code(error):
             return NotFound(f"mesh {self.name} has no {what} ({error.response['Error'].get('Message', '')})")
         return error
+
+
+@cache
+def _client(endpoint: str | None, signing_name: str | None) -> "AppMeshClient":
+    api: AppMeshClient = client("appmesh", endpoint)
+    if signing_name:
+
+        def sign(request: Any, **_: Any) -> None:
+            request.context.setdefault("signing", {}).update(signing_name=signing_name)
+
+        api.meta.events.register("before-sign.app-mesh", sign)
+    return api

@@ -51,7 +51,7 @@ def _weights(event: dict[str, Any], settings: Settings) -> dict[str, int] | None
     if not plan or not subject:
         return None
     try:
-        mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.app_mesh_endpoint)
+        mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
         return read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
     except MeshiftError as error:
         logger.warning("The weights cannot be read", reason=str(error))

@@ -6,10 +6,11 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.bootstrap import bootstrap
 from domain.deployment import primary
 from domain.enrolment import Enrolment, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import NotFound, Refused
-from domain.sidecar import INJECTED_BY, INJECTED_FROM, Sidecar, envoy_image, inject, listener_ports
+from domain.sidecar import INJECTED_BY, INJECTED_FROM, UPSTREAM_IMAGE, Sidecar, envoy_image, inject, listener_ports
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
@@ -50,10 +51,9 @@ def _inject(
         return "Redeployed", f"{current['taskDefinition']} was injected by an earlier try"
     if current["id"] != event["deployment"]:
         return "Superseded", f"deployment {current['id']} took the place of {event['deployment']}"
-    mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.app_mesh_endpoint)
+    mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
     node = mesh.describe_virtual_node(enrolment.virtual_node)
-    image = settings.envoy_image or envoy_image(settings.region)
-    injection = inject(revision, tags, enrolment, Sidecar(image, node["metadata"]["arn"], listener_ports(node)))
+    injection = inject(revision, tags, enrolment, _wanted_sidecar(node, settings))
     if not injection.added:
         return "Present", f"{current['taskDefinition']} has the wanted sidecar"
     if RolloutTable(settings.rollout_table).rejected(service["serviceArn"]) == current["taskDefinition"]:
@@ -66,6 +66,19 @@ def _inject(
     ecs.update_service(service["serviceArn"], event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
     return "Redeployed", f"{registered} has Envoy beside {injection.container}"
+
+
+def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:
+    arn, ports = node["metadata"]["arn"], listener_ports(node)
+    if not settings.hosted:
+        return Sidecar(settings.envoy_image or envoy_image(settings.region), arn, ports)
+    if settings.discovery_endpoint is None:
+        raise Refused(
+            "the stack has no DiscoveryEndpoint, so an Envoy would have nowhere to get its configuration from"
+        )
+    signing_name = settings.mesh_signing_name or "lambda"
+    text = bootstrap(arn, settings.discovery_endpoint, signing_name, settings.region, settings.discovery_poll_seconds)
+    return Sidecar(settings.envoy_image or UPSTREAM_IMAGE, arn, ports, text)
 
 
 def _subject(enrolment: Enrolment) -> dict[str, Any]:

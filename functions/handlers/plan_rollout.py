@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _plan(event: dict[str, Any], subject: dict[str, Any], settings: Settings) -> dict[str, Any]:
     virtual_service, candidate = subject["virtualService"], subject["virtualNode"]
-    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.app_mesh_endpoint)
+    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
     before = read_weights(mesh.describe_route(virtual_service, virtual_service)["spec"])
     policy = parse_policy(read_policy(subject["policy"]))
     steps = plan_steps(before, candidate, policy)

@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     settings = Settings.from_env(os.environ)
     subject, plan, step = event["subject"], event["plan"], event["position"]["step"]
     target = plan["before"] if event["to"] == "before" else plan["steps"][step]["weights"]
-    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.app_mesh_endpoint)
+    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
     spec = mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"]
     present = read_weights(spec)
     if present not in expected_weights(plan, step):

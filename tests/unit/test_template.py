@@ -96,9 +96,10 @@ def test_the_table_is_kept_and_can_be_restored():
 
 def test_a_running_execution_keeps_the_version_it_started_with():
     machine = template()["Resources"]["RolloutStateMachine"]["Properties"]
-    assert template()["Globals"]["Function"]["AutoPublishAlias"]
     for reference in machine["DefinitionSubstitutions"].values():
-        assert reference["Ref"].endswith("Function.Version")
+        function, version = reference["Ref"].split(".")
+        assert version == "Version"
+        assert FUNCTIONS[function]["Properties"]["AutoPublishAlias"]
 
 
 def test_the_state_machine_may_invoke_what_it_names_and_nothing_else():
@@ -112,6 +113,30 @@ def test_the_state_machine_ends_before_its_longest_policy_could_be_cut_off():
     from domain.policy import _LONGEST_SECONDS
 
     assert state_machine()["TimeoutSeconds"] > _LONGEST_SECONDS
+
+
+def test_nobody_may_invoke_the_mesh_api_but_through_its_url():
+    """Whoever invokes it directly could write the request context, and with it the caller, by himself.
+
+    AWS takes the condition with lambda:InvokeFunction only; the other action needs no such care, it is the URL's own.
+    """
+    granted = [s for role in ROLES.values() for s in statements(role)]
+    granted = [s for s in granted if s["Resource"] == {"Fn::GetAtt": ["MeshApiFunction", "Arn"]}]
+    assert {action for s in granted for action in actions(s)} == {"lambda:InvokeFunction", "lambda:InvokeFunctionUrl"}
+    for statement in granted:
+        if actions(statement) == ["lambda:InvokeFunction"]:
+            assert statement["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": True}}
+        else:
+            assert statement["Condition"] == {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
+    for permission in resources("AWS::Lambda::Permission").values():
+        properties = permission["Properties"]
+        assert properties["Action"] == "lambda:InvokeFunctionUrl" or properties["InvokedViaFunctionUrl"] is True
+
+
+def test_the_mesh_is_kept_with_its_table_when_the_stack_goes():
+    for name in ("MeshTable", "OwnMesh"):
+        resource = template()["Resources"][name]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_every_environment_variable_is_read_by_the_settings():
