@@ -10,6 +10,7 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ REGION = "us-east-1"
 OWNER, CONSUMER, STRANGER = "111111111111", "222222222222", "333333333333"
 URL = "https://meshurl.lambda-url.us-east-1.on.aws"
 TABLE = "meshes"
+# One session and one DynamoDB client for all tests: moto hooks into every client, and models take long to load.
+SESSION = boto3.Session("testing", "testing", region_name=REGION)
 
 
 class OneAtATime:
@@ -59,15 +62,24 @@ class HostedMesh:
     """A table, the handler over it, and clients of any account."""
 
     def __init__(self, table: str = TABLE, patience: float = 6.0) -> None:
-        self.dynamodb = OneAtATime(boto3.client("dynamodb", REGION))
+        self.dynamodb = OneAtATime(dynamodb())
         self.store = MeshStore(table, self.dynamodb, patience)
         self.settings = MeshApiSettings(REGION, table, "", "https://discover.example/", "lambda")
 
+    def items(self) -> list[dict[str, Any]]:
+        """Everything in the table, to put it into another: faster than to make it anew."""
+        found: list[dict[str, Any]] = self.dynamodb.scan(TableName=self.store.table)["Items"]
+        return found
+
+    def put_items(self, items: list[dict[str, Any]]) -> None:
+        for at in range(0, len(items), 25):
+            writes = [{"PutRequest": {"Item": item}} for item in items[at : at + 25]]
+            self.dynamodb.batch_write_item(RequestItems={self.store.table: writes})
+
     def client(self, account: str = OWNER, arn: str | None = None, organization: str | None = None) -> Any:
         """Give back a boto3 client whose caller IAM would describe so."""
-        client = boto3.client(
+        client = SESSION.client(
             "appmesh",
-            REGION,
             endpoint_url=URL,
             aws_access_key_id=account,
             aws_secret_access_key="secret",
@@ -90,6 +102,11 @@ class HostedMesh:
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
         """Let the handler answer an event, the meshes hosted by the owner's account."""
         return mesh_api.serve(event, self.settings, self.store, OWNER)
+
+
+@cache
+def dynamodb() -> Any:
+    return SESSION.client("dynamodb")
 
 
 def iam_of(account: str, arn: str | None = None, organization: str | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ def apps():
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         with hosted_mesh() as hosted:
             client = hosted.client()
             client.create_mesh(meshName="apps")

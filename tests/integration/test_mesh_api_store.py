@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from domain.hosted.kinds import MeshKey
 from tests.app_mesh_sweep import ROUTER, listed, node_spec, refusal, route_spec
-from tests.hosted_mesh import CONSUMER, OWNER, TABLE, hosted_mesh
+from tests.hosted_mesh import CONSUMER, OWNER, TABLE
 
 THREADS = 16
 KEY = MeshKey(OWNER, "apps")
@@ -18,11 +18,11 @@ NODE = node_spec("x.apps.local")
 
 
 @pytest.fixture
-def patient():
+def patient(hosted):
     """A mesh API that waits as long as sixteen writers on two cores take."""
-    with hosted_mesh(patience=60) as mesh:
-        mesh.client().create_mesh(meshName="apps")
-        yield mesh
+    hosted.store.patience = 60
+    hosted.client().create_mesh(meshName="apps")
+    return hosted
 
 
 def together(hosted, jobs):
@@ -293,10 +293,10 @@ def test_weather_passes_unnoticed(hosted, error):
     + [(error, "ServiceUnavailableException") for error in WEATHER[6:]],
     ids=lambda value: str(value)[-60:],
 )
-def test_lasting_weather_is_the_clients_to_wait_for(error, code):
-    with hosted_mesh(patience=0) as hosted:
-        hosted.store._client = Stormy(hosted.dynamodb, [error] * 10)
-        assert refusal(hosted.client().create_mesh, meshName="apps") == code
+def test_lasting_weather_is_the_clients_to_wait_for(hosted, error, code):
+    hosted.store.patience = 0
+    hosted.store._client = Stormy(hosted.dynamodb, [error] * 10)
+    assert refusal(hosted.client().create_mesh, meshName="apps") == code
 
 
 def test_a_fault_of_ours_is_logged_and_is_a_500(hosted):
