@@ -14,7 +14,6 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,21 +35,18 @@ def deploy(
     root: Path = ROOT,
     **parameters: str,
 ) -> str:
-    """Build the project and deploy its stack in these accounts, all at once; gives the build's name.
+    """Build the project and deploy its stack in these accounts; gives the build's name.
 
+    One after the other: the emulator keeps workers by the function's name alone, so a deployment kills those of
+    another account's function of that name, and with it the custom resource that is being made there.
     `accounts` holds parameters by account, the keywords are for all of them. Nothing is done where this
     instance has this very build with these parameters already.
     """
     built = build(root, instance.state / "build.log")
     wanted = {account: {**parameters, **own} for account, own in accounts.items()}
     missing = [a for a in wanted if _note(instance, a, built, wanted[a]) != _noted(instance, a)]
-    with ThreadPoolExecutor() as pool:
-        try:
-            list(pool.map(lambda account: _deploy(instance, account, built, wanted[account], root), missing))
-        except BaseException:  # Ctrl-C too: the pool would wait for what still works
-            for process in list(_running):
-                process.terminate()
-            raise
+    for account in missing:
+        _deploy(instance, account, built, wanted[account], root)
     return built.name
 
 
