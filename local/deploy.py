@@ -24,7 +24,6 @@ from local.settings import CONSUMER, OWNER
 STACK = "meshift"
 CONFIG = "local"
 INPUTS = ("template.yaml", "samconfig.toml", "functions", "statemachine")
-_running: list["subprocess.Popen[bytes]"] = []
 # What the accounts' stacks differ in: the consumer trusts the owner.
 PARAMETERS: dict[str, dict[str, str]] = {OWNER: {}, CONSUMER: {"TrustedAccounts": OWNER}}
 
@@ -117,19 +116,12 @@ def _sam(command: list[str], root: Path, variables: dict[str, str], log: Path) -
         **variables,
     }
     configured = ["--config-file", str(root / "samconfig.toml"), "--config-env", CONFIG]
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(
+    with log.open("wb") as out:
+        done = subprocess.run(
             [str(scripts / "sam"), *command, *configured],
-            cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-        ) as process,
-    ):  # fmt: skip
-        _running.append(process)
-        try:
-            process.wait()
-        finally:
-            _running.remove(process)
-    if process.returncode:
+            cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    if done.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
         raise LocalAwsError(f"`sam {command[0]}` failed:\n{tail}\n(all of it: {log})")
 

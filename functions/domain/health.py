@@ -13,6 +13,8 @@ class Health:
     """The verdict of one check."""
 
     unhealthy: bool = False
+    pending: bool = False
+    """Tasks are on their way: scaling out, or one being replaced."""
     no_data: bool = False
     superseded: bool = False
     reason: str = ""
@@ -37,23 +39,28 @@ def judge(
         return Health(superseded=True, reason=f"deployment {current['id']} took the place of {deployment}")
     if current.get("rolloutState") == "FAILED":
         return Health(unhealthy=True, reason=f"the deployment failed: {current.get('rolloutStateReason', '')}")
-    healthy = healthy_tasks(tasks, current["taskDefinition"])
-    if healthy < max(1, service["desiredCount"]):
-        return Health(unhealthy=True, reason=f"{healthy} of {service['desiredCount']} tasks run with a healthy Envoy")
+    envoys = envoy_health(tasks, current["taskDefinition"])
+    healthy, desired = envoys.count("HEALTHY"), service["desiredCount"]
+    count = f"{healthy} of {desired} tasks run with a healthy Envoy"
+    if healthy == 0 or "UNHEALTHY" in envoys:
+        return Health(unhealthy=True, reason=count)
     ringing = sorted(name for name in alarms if states.get(name) == "ALARM")
     if ringing:
         return Health(unhealthy=True, reason=f"in alarm: {', '.join(ringing)}")
+    if healthy < desired:
+        return Health(pending=True, reason=count)
     silent = sorted(name for name in alarms if states.get(name) != "OK")
     if silent:
         return Health(no_data=True, reason=f"no data for: {', '.join(silent)}")
     return Health()
 
 
-def healthy_tasks(tasks: Sequence[Mapping[str, Any]], task_definition: str) -> int:
-    """Count the running tasks of a revision whose Envoy is HEALTHY."""
-    return sum(
-        task["lastStatus"] == "RUNNING"
-        and task["taskDefinitionArn"] == task_definition
-        and any(each["name"] == ENVOY and each.get("healthStatus") == "HEALTHY" for each in task.get("containers", []))
+def envoy_health(tasks: Sequence[Mapping[str, Any]], task_definition: str) -> list[str]:
+    """List the health of Envoy in each running task of a revision: HEALTHY, UNHEALTHY or UNKNOWN."""
+    return [
+        container.get("healthStatus", "UNKNOWN")
         for task in tasks
-    )
+        if task["lastStatus"] == "RUNNING" and task["taskDefinitionArn"] == task_definition
+        for container in task.get("containers", [])
+        if container["name"] == ENVOY
+    ]

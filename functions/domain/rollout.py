@@ -2,7 +2,8 @@
 
 Plan and position travel through the state machine as JSON, so they are plain dicts here:
 `plan = {"virtualRouter", "route", "before": {node: weight}, "steps": [{"weights", "slices", "waitSeconds"}], …}`,
-`position = {"step", "slice", "checks", "failures"}`.
+`position = {"step", "slice", "failures", "elapsedSeconds", "waitSeconds"}`. Time is what was waited for, not read off a
+clock.
 """
 
 import math
@@ -14,8 +15,6 @@ from domain.errors import Refused
 from domain.health import Health
 from domain.policy import Policy, Step
 from domain.weights import TOTAL, split
-
-START: dict[str, int] = {"step": 0, "slice": 0, "checks": 0, "failures": 0}
 
 
 @dataclass(frozen=True)
@@ -31,51 +30,69 @@ class Decision:
 def plan_steps(present: Mapping[str, int], candidate: str, policy: Policy) -> list[dict[str, Any]]:
     """Turn a route's present weights and a policy into absolute weights for each step.
 
-    Empty when the candidate has all the weight already; steps not above what it has are skipped.
+    Empty when the candidate has all the weight already; steps not above the share that it has are skipped.
     Raises Refused when the candidate is no target of the route.
     """
     if candidate not in present:
         raise Refused(
             f"virtual node {candidate} is no target of the route; its targets are {', '.join(sorted(present))}"
         )
-    if present[candidate] == TOTAL:
+    total = sum(present.values())
+    if present[candidate] == total:
         return []
-    if sum(present.values()) == present[candidate]:
-        return [_planned(present, candidate, policy.steps[-1], policy)]
-    return [_planned(present, candidate, step, policy) for step in policy.steps if step.weight > present[candidate]]
+    above = [step for step in policy.steps if step.weight * total > present[candidate] * TOTAL]
+    return [_planned(present, candidate, step, policy) for step in above]
 
 
-def expected_weights(plan: Mapping[str, Any], step: int) -> list[Mapping[str, int]]:
-    """List the weights that the route may have while a step is shifted or undone; others are a foreign edit.
+def start_position(plan: Mapping[str, Any], elapsed_seconds: int) -> dict[str, int]:
+    """Return the position before the first shift; the time spent waiting for its turn counts for the deadline."""
+    wait = plan["steps"][0]["waitSeconds"]
+    return {"step": 0, "slice": 0, "failures": 0, "elapsedSeconds": elapsed_seconds, "waitSeconds": wait}
+
+
+def weights_before(plan: Mapping[str, Any], step: int) -> list[Mapping[str, int]]:
+    """List the weights from which a step may be shifted: others are a foreign edit.
 
     The step's own are among them: a write may have taken effect before its answer was lost.
     """
-    return [plan["before"], *(each["weights"] for each in plan["steps"][max(step - 1, 0) : step + 1])]
+    earlier = plan["steps"][step - 1]["weights"] if step else plan["before"]
+    return [earlier, plan["steps"][step]["weights"]]
 
 
-def decide(plan: Mapping[str, Any], position: Mapping[str, int], health: Health) -> Decision:
-    """Say what comes after a check.
+def weights_written(plan: Mapping[str, Any], step: int) -> list[Mapping[str, int]]:
+    """List the weights that the rollout may have left behind, from which it may go back."""
+    return [plan["before"], *weights_before(plan, step)]
 
-    A bake is counted in slices of good checks: no data with `onNoData: hold` makes it longer, up to the deadline.
+
+def decide(
+    plan: Mapping[str, Any], position: Mapping[str, int], health: Health, weights: Mapping[str, int] | None
+) -> Decision:
+    """Say what comes after a check; `weights` are the route's present ones, None when the route is gone.
+
+    A bake is counted in slices of good checks: one that says "not yet" makes it longer, up to the deadline.
     """
-    now = {**position, "checks": position["checks"] + 1}
+    elapsed = position["elapsedSeconds"] + max(1, position["waitSeconds"])
+    now = {**position, "elapsedSeconds": elapsed, "waitSeconds": plan["checkEverySeconds"]}
+    if weights != plan["steps"][now["step"]]["weights"]:
+        return Decision("Freeze", now, "Frozen", f"somebody else set the route to {weights}; it is left as it is")
     if health.superseded:
         return Decision("Roll Back", now, "Superseded", health.reason)
-    no_data_fails = health.no_data and plan["onNoData"] == "fail"
-    if health.unhealthy or no_data_fails:
+    if health.unhealthy or (health.no_data and plan["onNoData"] == "fail"):
         now["failures"] += 1
         if now["failures"] >= plan["failureLimit"]:
             return _failed(plan, now, health.reason)
         return _in_time(plan, Decision("Bake", now, reason=health.reason))
-    if health.no_data and plan["onNoData"] == "hold":
+    if health.pending or (health.no_data and plan["onNoData"] == "hold"):
         return _in_time(plan, Decision("Bake", now, reason=health.reason))
     now["slice"] += 1
+    now["waitSeconds"] = plan["steps"][now["step"]]["waitSeconds"]
     if now["slice"] < plan["steps"][now["step"]]["slices"]:
         return _in_time(plan, Decision("Bake", now))
-    now["slice"] = 0
     if now["step"] + 1 == len(plan["steps"]):
         return Decision("Promote", now, "Promoted", f"{plan['candidate']} carries all the traffic")
-    return _in_time(plan, Decision("Shift", {**now, "step": now["step"] + 1}))
+    step = now["step"] + 1
+    following = {**now, "step": step, "slice": 0, "waitSeconds": plan["steps"][step]["waitSeconds"]}
+    return _in_time(plan, Decision("Shift", following))
 
 
 def _planned(present: Mapping[str, int], candidate: str, step: Step, policy: Policy) -> dict[str, Any]:
@@ -88,8 +105,7 @@ def _planned(present: Mapping[str, int], candidate: str, step: Step, policy: Pol
 
 
 def _in_time(plan: Mapping[str, Any], decision: Decision) -> Decision:
-    """Every check takes a slice, so counting checks is counting time, and a clock that jumps does no harm."""
-    if decision.position["checks"] * plan["checkEverySeconds"] <= plan["deadlineSeconds"]:
+    if decision.position["elapsedSeconds"] <= plan["deadlineSeconds"]:
         return decision
     why = f"the deadline of {plan['deadlineSeconds']} seconds has passed"
     return _failed(plan, decision.position, f"{why}; {decision.reason}" if decision.reason else why)

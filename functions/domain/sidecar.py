@@ -5,6 +5,8 @@ Everything else comes back equal. Task definitions are dicts in the shape of Des
 """
 
 import copy
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,12 @@ INJECTED_FROM = PREFIX + "injected-from"
 INJECTED_BY = PREFIX + "injected-by"
 """Tag on the same: the execution that registered it."""
 
+_MARK = {"meshift.sidecar": "envoy"}
+"""Docker label of the container that Meshift adds: pipelines that copy a revision lose its tags and keep this."""
+_DESCRIBED_ONLY = {
+    "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy",
+    "deregisteredAt", "deleteRequestedAt",
+}  # fmt: skip
 _USER = "1337"
 _ENVOY_MEMORY_MIB = 64
 UPSTREAM_IMAGE = "envoyproxy/envoy:v1.40.0"
@@ -68,6 +76,8 @@ class Injection:
     task_definition: dict[str, Any]
     container: str
     """Name of the application's container, which waits for Envoy."""
+    application: str
+    """Fingerprint of the task definition without Meshift's additions."""
 
 
 def envoy_image(region: str) -> str:
@@ -88,29 +98,45 @@ def listener_ports(virtual_node: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(listener["portMapping"]["port"] for listener in virtual_node["spec"].get("listeners", []))
 
 
-def is_injected(task_definition: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
-    """Say whether Meshift registered this revision, whatever sidecar it was."""
-    return INJECTED_FROM in tags and any(each["name"] == ENVOY for each in task_definition["containerDefinitions"])
+def is_injected(task_definition: Mapping[str, Any]) -> bool:
+    """Say whether Meshift put a sidecar into this revision, whatever sidecar it was."""
+    return any(_is_ours(container) for container in task_definition["containerDefinitions"])
 
 
-def inject(
-    task_definition: Mapping[str, Any], tags: Mapping[str, str], enrolment: Enrolment, sidecar: Sidecar
-) -> Injection:
+def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Sidecar) -> Injection:
     """Put the wanted sidecar into a task definition, once.
 
-    `tags` are the task definition's own. Raises Refused, saying why this task definition cannot have it.
+    Raises Refused, saying why this task definition cannot have it.
     """
     _refuse_unfit(task_definition)
-    bare = _without_sidecar(task_definition) if INJECTED_FROM in tags else copy.deepcopy(dict(task_definition))
+    ours = is_injected(task_definition)
+    bare = _without_sidecar(task_definition) if ours else copy.deepcopy(dict(task_definition))
     _refuse_foreign_proxy(bare)
     application = _application_container(bare, enrolment.container)
     if not sidecar.app_ports:
         raise Refused(f"virtual node {enrolment.virtual_node} has no listener, so Envoy would have nothing to serve")
     wanted = _with_sidecar(bare, application, sidecar)
     _refuse_cramped(wanted)
-    if INJECTED_FROM in tags and _has(task_definition, wanted):
-        return Injection(False, copy.deepcopy(dict(task_definition)), application)
-    return Injection(True, wanted, application)
+    if ours and _has(task_definition, wanted):
+        return Injection(False, copy.deepcopy(dict(task_definition)), application, _fingerprint(bare))
+    return Injection(True, wanted, application, _fingerprint(bare))
+
+
+def _is_ours(container: Mapping[str, Any]) -> bool:
+    labels: Mapping[str, str] = container.get("dockerLabels", {})
+    return container["name"] == ENVOY and _MARK.items() <= labels.items()
+
+
+def _fingerprint(bare: Mapping[str, Any]) -> str:
+    content = _full({key: value for key, value in bare.items() if key not in _DESCRIBED_ONLY})
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _full(value: Any) -> Any:
+    """Leave out what is empty: whether ECS answers an empty field says nothing."""
+    if isinstance(value, Mapping):
+        return {key: _full(each) for key, each in value.items() if each not in ([], {}, None)}
+    return [_full(each) for each in value] if isinstance(value, list) else value
 
 
 def _refuse_unfit(task_definition: Mapping[str, Any]) -> None:
@@ -163,7 +189,7 @@ def _refuse_cramped(task_definition: Mapping[str, Any]) -> None:
         return
     total = int(task_definition["memory"])
     asked = sum(
-        each.get("memory") or each.get("memoryReservation") or 0 for each in task_definition["containerDefinitions"]
+        each.get("memoryReservation") or each.get("memory") or 0 for each in task_definition["containerDefinitions"]
     )
     if asked > total:
         raise Refused(
@@ -191,6 +217,7 @@ def _envoy_container(sidecar: Sidecar, logs: Mapping[str, Any] | None) -> dict[s
         "image": sidecar.image,
         "essential": True,
         "user": _USER,
+        "dockerLabels": dict(_MARK),
         "memoryReservation": _ENVOY_MEMORY_MIB,
         "healthCheck": {"interval": 5, "timeout": 2, "retries": 3, "startPeriod": 10},
         "ulimits": [{"name": "nofile", "softLimit": 15000, "hardLimit": 15000}],

@@ -26,14 +26,15 @@ def read_weights(spec: Mapping[str, Any]) -> dict[str, int]:
 def with_weights(spec: Mapping[str, Any], weights: Mapping[str, int]) -> dict[str, Any]:
     """Return the spec with other weights and nothing else changed.
 
-    `weights` gives every target of the route. Raises Refused when it names others, or does not sum to 100.
+    `weights` gives every target of the route. Raises Refused when it names others, or is not what App Mesh takes: 0 to
+    100 each, 1 to 100 in total (a snapshot is written back as it was; the steps of a plan sum to 100).
     """
     if set(weights) != set(read_weights(spec)):
         raise Refused(
             f"the route's targets are {', '.join(sorted(read_weights(spec)))}, not {', '.join(sorted(weights))}"
         )
-    if sum(weights.values()) != TOTAL or min(weights.values()) < 0:
-        raise Refused(f"weights {dict(weights)} are not whole numbers that sum to {TOTAL}")
+    if not 1 <= sum(weights.values()) <= TOTAL or min(weights.values()) < 0:
+        raise Refused(f"weights {dict(weights)} are not whole numbers from 0 to {TOTAL} with a total from 1 to {TOTAL}")
     result = copy.deepcopy(dict(spec))
     for target in _targets(result):
         target["weight"] = weights[target["virtualNode"]]

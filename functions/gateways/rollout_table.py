@@ -36,18 +36,13 @@ class RolloutTable:
         found = self._put_if_absent(item)
         return int((found or item)["attempt"]["N"])
 
-    def claim_virtual_service(self, mesh: str, virtual_service: str, execution: str, before: Mapping[str, int]) -> None:
-        """Claim a virtual service for an execution, with the snapshot of its weights.
+    def claim_virtual_service(self, mesh: str, virtual_service: str, execution: str) -> None:
+        """Claim a virtual service for an execution.
 
         A claim whose execution has ended is taken over. Raises ClaimHeld when its holder is at work.
         """
         key = _key(f"virtualService#{mesh}#{virtual_service}", "claim")
-        item = {
-            **key,
-            "execution": {"S": execution},
-            "before": {"S": json.dumps(before)},
-            "at": {"S": _now()},
-        }
+        item = {**key, "execution": {"S": execution}, "at": {"S": _now()}}
         found = self._put_if_absent(item)
         if found is None or found["execution"]["S"] == execution:
             return
@@ -79,40 +74,36 @@ class RolloutTable:
         key = _key(f"virtualService#{mesh}#{virtual_service}", f"history#{_now()}#{what}")
         self._put({**key, "execution": {"S": execution}, "document": {"S": json.dumps(document)}, **_expiry(_KEEP)})
 
-    def remember_rejected(self, service_arn: str, task_definition: str) -> None:
-        """Remember the revision that ECS rolled a service back to."""
-        self._put(
-            {
-                **_key(f"service#{service_arn}", "rejected"),
-                "taskDefinition": {"S": task_definition},
-                "at": {"S": _now()},
-            }
-        )
+    def remember_rolled_back(self, service_arn: str, deployment: str) -> None:
+        """Remember the deployment by which ECS took a service back to an earlier revision."""
+        self._remember(f"service#{service_arn}", "rolled-back", deployment)
 
-    def rejected(self, service_arn: str) -> str | None:
-        """Return the revision that ECS last rolled a service back to."""
-        item = client("dynamodb").get_item(
-            TableName=self._name, Key=_key(f"service#{service_arn}", "rejected"), ConsistentRead=True
-        ).get("Item")  # fmt: skip
-        return str(item["taskDefinition"]["S"]) if item else None
+    def rolled_back(self, service_arn: str) -> str | None:
+        """Return the deployment by which ECS last took a service back."""
+        return self._remembered(f"service#{service_arn}", "rolled-back")
 
-    def record_invitation(self, invitation_arn: str, decision: str, reason: str) -> bool:
-        """Record what became of an invitation; False when the same was recorded before."""
-        key = _key(f"invitation#{invitation_arn}", "decision")
-        item = {
-            **key,
-            "decision": {"S": decision},
-            "reason": {"S": reason},
-            "at": {"S": _now()},
-            **_expiry(_KEEP),
-        }
-        try:
-            self._put(item, "attribute_not_exists(pk) OR decision <> :decision", {":decision": {"S": decision}})
-        except ClientError as error:
-            if error_code(error) == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+    def remember_finished(self, service_arn: str, application: str) -> None:
+        """Remember the application (its fingerprint) that a service's node carries all the traffic with."""
+        self._remember(f"service#{service_arn}", "finished", application)
+
+    def finished(self, service_arn: str) -> str | None:
+        """Return the application that a service's node last carried all the traffic with."""
+        return self._remembered(f"service#{service_arn}", "finished")
+
+    def invitation(self, invitation_arn: str) -> str | None:
+        """Return what became of an invitation, as far as is known."""
+        return self._remembered(f"invitation#{invitation_arn}", "decision")
+
+    def remember_invitation(self, invitation_arn: str, decision: str, reason: str) -> None:
+        """Remember what became of an invitation, and why."""
+        self._remember(f"invitation#{invitation_arn}", "decision", decision, reason={"S": reason}, **_expiry(_KEEP))
+
+    def _remember(self, pk: str, sk: str, value: str, **more: Any) -> None:
+        self._put({**_key(pk, sk), "value": {"S": value}, "at": {"S": _now()}, **more})
+
+    def _remembered(self, pk: str, sk: str) -> str | None:
+        item = client("dynamodb").get_item(TableName=self._name, Key=_key(pk, sk), ConsistentRead=True).get("Item")
+        return str(item["value"]["S"]) if item else None
 
     def _put(
         self, item: Mapping[str, Any], condition: str | None = None, values: Mapping[str, Any] | None = None

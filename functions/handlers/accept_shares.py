@@ -36,9 +36,9 @@ def _answer(invitation: dict[str, Any], settings: Settings) -> None:
     arn = invitation["resourceShareInvitationArn"]
     verdict = judge(invitation, ram.list_resources(arn), settings.trusted_accounts, settings.share_resource_types)
     decision = ram.accept(arn, client_token=arn.rpartition("/")[2]) if verdict.accept else "PENDING"
-    new = RolloutTable(settings.rollout_table).record_invitation(arn, decision, verdict.reason)
     logger.info(decision, invitation=arn, reason=verdict.reason)
-    if not new:
+    table = RolloutTable(settings.rollout_table)
+    if table.invitation(arn) == decision:
         return
     metrics.add_metric(f"Share{decision.title()}", MetricUnit.Count, 1)
     if not verdict.accept:
@@ -48,3 +48,5 @@ def _answer(invitation: dict[str, Any], settings: Settings) -> None:
             "invitation": arn,
         }
         announcements.notify(settings.topic_arn, "Meshift: a share waits for you", {**what, "reason": verdict.reason})
+    # Remembered last: rather announced twice than never.
+    table.remember_invitation(arn, decision, verdict.reason)

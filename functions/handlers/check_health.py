@@ -1,14 +1,18 @@
 """check_health: is the candidate well, and what comes next?"""
 
+import os
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.errors import NotFound
+from domain.errors import MeshiftError, NotFound
 from domain.health import judge
 from domain.rollout import decide
+from domain.weights import read_weights
 from gateways import alarms, ecs
+from gateways.mesh import Mesh
 from observability import logger, metrics, tell_execution
+from settings import Settings
 
 
 @logger.inject_lambda_context
@@ -20,14 +24,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     `next` being Bake, Shift, Promote, Roll Back or Freeze.
     """
     tell_execution(event)
-    plan = event["plan"]
+    settings, plan = Settings.from_env(os.environ), event["plan"]
     try:
         service = ecs.describe_service(event["service"], event["cluster"])
         tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     except NotFound:
         service, tasks = None, []
     states = alarms.read_states(plan["alarms"])
-    decision = decide(plan, event["position"], judge(service, event["deployment"], tasks, plan["alarms"], states))
+    health = judge(service, event["deployment"], tasks, plan["alarms"], states)
+    decision = decide(plan, event["position"], health, _weights(event["subject"], plan, settings))
     logger.info(decision.what, position=decision.position, reason=decision.reason)
     return {
         "next": decision.what,
@@ -35,3 +40,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "outcome": decision.outcome,
         "reason": decision.reason,
     }
+
+
+def _weights(subject: dict[str, Any], plan: dict[str, Any], settings: Settings) -> dict[str, int] | None:
+    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
+    try:
+        return read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
+    except MeshiftError as error:
+        logger.warning("The weights cannot be read", reason=str(error))
+        return None

@@ -6,7 +6,6 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.errors import MeshiftError
 from domain.outcome import needs_people, summarise
 from domain.weights import read_weights
 from gateways import announcements
@@ -31,6 +30,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event.get("plan"):
         table = RolloutTable(settings.rollout_table)
         table.record(subject["mesh"], subject["virtualService"], event["execution"], "outcome", result)
+        if result["outcome"] == "Promoted":
+            table.remember_finished(event["service"], event["application"])
         table.release_virtual_service(subject["mesh"], subject["virtualService"], event["execution"])
     announcements.put_event(
         "Rollout State Change",
@@ -53,6 +54,6 @@ def _weights(event: dict[str, Any], settings: Settings) -> dict[str, int] | None
     try:
         mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
         return read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
-    except MeshiftError as error:
-        logger.warning("The weights cannot be read", reason=str(error))
+    except Exception:  # noqa: BLE001 - logged; an outcome must be told, above all when the mesh is out of reach
+        logger.exception("The weights cannot be read")
         return None

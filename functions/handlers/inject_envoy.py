@@ -1,6 +1,7 @@
 """inject_envoy: put the sidecar into the revision that a service just deployed, and redeploy the service with it."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -23,8 +24,8 @@ from settings import Settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Inject, once.
 
-    Takes `{"service", "cluster", "deployment", "execution"}`; returns `{"outcome", "reason", "subject"}`, the
-    outcome being Redeployed, Present (the sidecar was there), Superseded or Refused.
+    Takes `{"service", "cluster", "deployment", "execution"}`; returns `{"outcome", "reason", "subject"}`:
+    Redeployed; Present (the sidecar was there), with `application`, its fingerprint; Superseded; Refused.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
@@ -32,40 +33,57 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         service = ecs.describe_service(event["service"], event["cluster"])
         enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
         refuse_unfit(service)
-        outcome, reason = _inject(event, service, enrolment, settings)
+        answer = _inject(event, service, enrolment, settings)
     except (Refused, NotFound) as error:
-        logger.warning("Refused", reason=str(error))
-        return {"outcome": "Refused", "reason": str(error)}
-    logger.info(outcome, reason=reason)
-    return {"outcome": outcome, "reason": reason, "subject": _subject(enrolment)}
+        answer = {"outcome": "Refused", "reason": str(error)}
+    logger.info(answer["outcome"], reason=answer["reason"])
+    return answer
 
 
-def _inject(
-    event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment, settings: Settings
-) -> tuple[str, str]:
-    current = primary(service)
+def _inject(event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment, settings: Settings) -> dict[str, Any]:
+    arn, current = service["serviceArn"], primary(service)
     if current is None:
         raise NotFound(f"service {service['serviceName']} has no primary deployment")
     revision, tags = ecs.describe_task_definition(current["taskDefinition"])
     if tags.get(INJECTED_BY) == event["execution"]:
-        return "Redeployed", f"{current['taskDefinition']} was injected by an earlier try"
+        return _answer("Redeployed", f"{current['taskDefinition']} was injected by an earlier try", enrolment)
     if current["id"] != event["deployment"]:
-        return "Superseded", f"deployment {current['id']} took the place of {event['deployment']}"
+        return _superseded(event, current, enrolment)
+    if RolloutTable(settings.rollout_table).rolled_back(arn) == event["deployment"]:
+        raise Refused(
+            f"ECS rolled the service back to {current['taskDefinition']}; it is left alone until you deploy again"
+        )
     mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
     node = mesh.describe_virtual_node(enrolment.virtual_node)
-    injection = inject(revision, tags, enrolment, _wanted_sidecar(node, settings))
+    injection = inject(revision, enrolment, _wanted_sidecar(node, settings))
     if not injection.added:
-        return "Present", f"{current['taskDefinition']} has the wanted sidecar"
-    if RolloutTable(settings.rollout_table).rejected(service["serviceArn"]) == current["taskDefinition"]:
-        raise Refused(
-            f"ECS rolled the service back to {current['taskDefinition']}, so it is left alone; deploy another revision"
-        )
+        reason = f"{current['taskDefinition']} has the wanted sidecar"
+        return _answer("Present", reason, enrolment, application=injection.application)
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
     marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"]}
     registered = ecs.register_task_definition(injection.task_definition, {**tags, **marks})
-    ecs.update_service(service["serviceArn"], event["cluster"], registered)
+    newest = primary(ecs.describe_service(arn, event["cluster"]))
+    if newest is None or newest["id"] != event["deployment"]:
+        return _superseded(event, newest or current, enrolment)
+    ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
-    return "Redeployed", f"{registered} has Envoy beside {injection.container}"
+    return _answer("Redeployed", f"{registered} has Envoy beside {injection.container}", enrolment)
+
+
+def _superseded(event: dict[str, Any], current: Mapping[str, Any], enrolment: Enrolment) -> dict[str, Any]:
+    reason = f"deployment {current['id']} took the place of {event['deployment']}"
+    return _answer("Superseded", reason, enrolment)
+
+
+def _answer(outcome: str, reason: str, enrolment: Enrolment, **more: str) -> dict[str, Any]:
+    subject = {
+        "mesh": enrolment.mesh,
+        "meshOwner": enrolment.mesh_owner,
+        "virtualService": enrolment.virtual_service,
+        "virtualNode": enrolment.virtual_node,
+        "policy": enrolment.policy,
+    }
+    return {"outcome": outcome, "reason": reason, "subject": subject, **more}
 
 
 def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:
@@ -79,13 +97,3 @@ def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:
     signing_name = settings.mesh_signing_name or "lambda"
     text = bootstrap(arn, settings.discovery_endpoint, signing_name, settings.region, settings.discovery_poll_seconds)
     return Sidecar(settings.envoy_image or UPSTREAM_IMAGE, arn, ports, text)
-
-
-def _subject(enrolment: Enrolment) -> dict[str, Any]:
-    return {
-        "mesh": enrolment.mesh,
-        "meshOwner": enrolment.mesh_owner,
-        "virtualService": enrolment.virtual_service,
-        "virtualNode": enrolment.virtual_node,
-        "policy": enrolment.policy,
-    }

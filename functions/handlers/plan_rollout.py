@@ -6,10 +6,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.errors import ClaimHeld, NotFound, Refused
+from domain.health import judge
 from domain.policy import Policy, parse_policy
-from domain.rollout import START, plan_steps
+from domain.rollout import plan_steps, start_position
 from domain.weights import read_weights
-from gateways import alarms
+from gateways import alarms, ecs
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
 from gateways.rollout_table import RolloutTable
@@ -20,44 +21,57 @@ from settings import Settings
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Plan, and claim the virtual service.
+    """Claim the virtual service, and plan.
 
-    Takes the execution's document with `subject` and `turns` (how often it waited); returns `{"outcome", "reason"}`:
-    Planned, with `plan` and `position`; Wait, with `waitSeconds`; Nothing To Do; Refused.
+    Takes the execution's document with `subject`, `application` and `turns` (how often it waited); returns
+    `{"outcome", "reason"}`: Planned, with `plan` and `position`; Wait, with `waitSeconds`; Nothing To Do; Superseded;
+    Refused.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
-    subject = event["subject"]
+    table, subject = RolloutTable(settings.rollout_table), event["subject"]
     if subject["virtualService"] is None:
         return {"outcome": "Nothing To Do", "reason": "the service provides no virtual service"}
+    claim = subject["mesh"], subject["virtualService"], event["execution"]
     try:
-        answer = _plan(event, subject, settings)
+        policy = parse_policy(read_policy(subject["policy"]))
+        table.claim_virtual_service(*claim)
+        answer = _plan(event, policy, table, settings)
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
+    except ClaimHeld as error:
+        answer = _wait(event, policy, str(error))
+    if answer["outcome"] != "Planned":
+        table.release_virtual_service(*claim)
     logger.info(answer["outcome"], reason=answer["reason"])
     return answer
 
 
-def _plan(event: dict[str, Any], subject: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _plan(event: dict[str, Any], policy: Policy, table: RolloutTable, settings: Settings) -> dict[str, Any]:
+    subject, application = event["subject"], event["application"]
     virtual_service, candidate = subject["virtualService"], subject["virtualNode"]
     mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
     before = read_weights(mesh.describe_route(virtual_service, virtual_service)["spec"])
-    policy = parse_policy(read_policy(subject["policy"]))
     steps = plan_steps(before, candidate, policy)
     if not steps:
+        table.remember_finished(event["service"], application)
         return {
             "outcome": "Nothing To Do",
             "reason": f"{candidate} carries all the traffic of {virtual_service} already",
         }
-    _refuse_unknown_alarms(policy)
-    try:
-        RolloutTable(settings.rollout_table).claim_virtual_service(
-            subject["mesh"], virtual_service, event["execution"], before
-        )
-    except ClaimHeld as error:
-        if event["turns"] * policy.check_every_seconds >= policy.deadline_seconds:
-            raise Refused(f"waited until the deadline, but {error}") from error
-        return {"outcome": "Wait", "reason": str(error), "waitSeconds": policy.check_every_seconds}
+    if table.finished(event["service"]) == application:
+        return {"outcome": "Nothing To Do", "reason": f"{candidate} runs the application that it ran before"}
+    states = alarms.read_states(policy.alarms)
+    unknown = sorted(set(policy.alarms) - set(states))
+    if unknown:
+        raise Refused(f"the rollout policy names CloudWatch alarms that do not exist: {', '.join(unknown)}")
+    service = ecs.describe_service(event["service"], event["cluster"])
+    tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
+    health = judge(service, event["deployment"], tasks, policy.alarms, states)
+    if health.superseded:
+        return {"outcome": "Superseded", "reason": health.reason}
+    if health.unhealthy or health.pending:
+        return _wait(event, policy, f"{candidate} is not fit for traffic: {health.reason}")
     plan = {
         "virtualRouter": virtual_service,
         "route": virtual_service,
@@ -71,10 +85,12 @@ def _plan(event: dict[str, Any], subject: dict[str, Any], settings: Settings) ->
         "onFailure": policy.on_failure,
         "alarms": list(policy.alarms),
     }
-    return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": START}
+    table.record(subject["mesh"], virtual_service, event["execution"], "plan", plan)
+    position = start_position(plan, event["turns"] * policy.check_every_seconds)
+    return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
 
 
-def _refuse_unknown_alarms(policy: Policy) -> None:
-    unknown = sorted(set(policy.alarms) - set(alarms.read_states(policy.alarms)))
-    if unknown:
-        raise Refused(f"the rollout policy names CloudWatch alarms that do not exist: {', '.join(unknown)}")
+def _wait(event: dict[str, Any], policy: Policy, reason: str) -> dict[str, Any]:
+    if event["turns"] * policy.check_every_seconds >= policy.deadline_seconds:
+        return {"outcome": "Refused", "reason": f"waited until the deadline, but {reason}"}
+    return {"outcome": "Wait", "reason": reason, "waitSeconds": policy.check_every_seconds}

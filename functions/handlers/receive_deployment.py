@@ -56,6 +56,9 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
     """Start the execution, or return why there is nothing to do."""
     if deployment.service.region != settings.region:
         return f"Refused: the service is in {deployment.service.region}, this stack works in {settings.region}"
+    own_account = settings.state_machine_arn.split(":")[4]
+    if deployment.service.account != own_account:
+        return f"Refused: the service is of account {deployment.service.account}, this stack works in {own_account}"
     if deployment.cluster is None:
         return "Not enrolled: a service with a short ARN cannot carry tags"
     try:
@@ -66,12 +69,12 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
         return "Not enrolled: nothing is touched"
     table = RolloutTable(settings.rollout_table)
     current = primary(service)
-    if deployment.rolls_back and current:
-        table.remember_rejected(service["serviceArn"], current["taskDefinition"])
+    if deployment.rolls_back and current and current["id"] == deployment.deployment:
+        table.remember_rolled_back(service["serviceArn"], deployment.deployment)
     has_sidecar = bool(
         deployment.name == IN_PROGRESS
         and current
-        and is_injected(*ecs.describe_task_definition(current["taskDefinition"]))
+        and is_injected(ecs.describe_task_definition(current["taskDefinition"])[0])
     )
     ignored = reason_to_ignore(deployment, service, has_sidecar)
     if ignored:

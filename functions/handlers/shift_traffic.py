@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.rollout import expected_weights
+from domain.rollout import weights_before, weights_written
 from domain.weights import read_weights, with_weights
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
@@ -24,11 +24,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     tell_execution(event)
     settings = Settings.from_env(os.environ)
     subject, plan, step = event["subject"], event["plan"], event["position"]["step"]
-    target = plan["before"] if event["to"] == "before" else plan["steps"][step]["weights"]
+    back = event["to"] == "before"
+    target = plan["before"] if back else plan["steps"][step]["weights"]
     mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
     spec = mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"]
     present = read_weights(spec)
-    if present not in expected_weights(plan, step):
+    if present not in (weights_written(plan, step) if back else weights_before(plan, step)):
         reason = f"somebody else set route {plan['route']} to {present}; it is left as it is"
         logger.warning(reason)
         return {"shifted": False, "reason": reason}

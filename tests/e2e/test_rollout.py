@@ -145,7 +145,7 @@ def test_a_version_that_the_circuit_breaker_threw_out_is_left_alone(aws, apps):
     wait_for("it runs", lambda: deployments(apps, "thrown-out") == [("COMPLETED", "thrown-out:1")])
     tags = {**TAGS, "meshift:virtual-node": "serviceB"}
     apps.ecs.tag_resource(resourceArn=arn, tags=[{"key": key, "value": value} for key, value in tags.items()])
-    aws.settings(failingTag="-prod")  # the tag of Envoy's image
+    aws.settings(failingTag="v1.40.0")  # the tag of Envoy's image
     try:
         apps.deploy_image("thrown-out", "app:2")
         apps.outcome(arn, "Redeployed")

@@ -55,7 +55,7 @@ def test_a_share_that_holds_something_else_stays_pending(aws, ram, resources):
         items = aws.consumer.client("dynamodb").scan(TableName=table)["Items"]
         invitations = ram.get_resource_share_invitations(resourceShareArns=[mixed])["resourceShareInvitations"]
         keys = {f"invitation#{each['resourceShareInvitationArn']}" for each in invitations}
-        return [item["decision"]["S"] for item in items if item["pk"]["S"] in keys]
+        return [item["value"]["S"] for item in items if item["pk"]["S"] in keys]
 
     assert wait_for("a decision", decided) == ["PENDING"]
     assert status(ram, mixed) == "PENDING"

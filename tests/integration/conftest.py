@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
 from gateways.clients import client
-from tests.hosted_mesh import hosted_mesh
-from tests.shapes import TAGS, route_spec, task_definition
+from tests.hosted_mesh import Body, hosted_mesh
+from tests.shapes import TAGS, route_spec, task_definition, tasks
 
 REGION = "us-east-1"
 
@@ -147,6 +149,31 @@ def hosted(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with hosted_mesh() as mesh:
         yield mesh
+
+
+@pytest.fixture
+def running_tasks(aws, service):
+    """Let ECS answer with this many healthy and unhealthy tasks of the service; moto's have no health."""
+    now = {"healthy": 2, "unhealthy": 0}
+    hooks = {
+        "before-send.ecs.ListTasks": lambda: {"taskArns": ["task"] * (now["healthy"] + now["unhealthy"])},
+        "before-send.ecs.DescribeTasks": lambda: {
+            "tasks": tasks(now["healthy"], service.task_definition)
+            + tasks(now["unhealthy"], service.task_definition, "UNHEALTHY")
+        },
+    }
+    events = client("ecs").meta.events
+    sends = {name: partial(_answered, answer) for name, answer in hooks.items()}
+    for name, send in sends.items():
+        events.register_first(name, send)
+    yield now.update
+    for name, send in sends.items():
+        events.unregister(name, send)
+
+
+def _answered(answer, request, **_):
+    headers = {"content-type": "application/x-amz-json-1.1"}
+    return AWSResponse(request.url, 200, headers, Body(json.dumps(answer()).encode()))
 
 
 def batch(*bodies):

@@ -56,7 +56,7 @@ def expect_acceptance(ram, number, error=None):
 
 def decisions(aws):
     items = aws("dynamodb").scan(TableName=os.environ["ROLLOUT_TABLE"])["Items"]
-    return {item["pk"]["S"].rpartition("/")[2]: item["decision"]["S"] for item in items}
+    return {item["pk"]["S"].rpartition("/")[2]: item["value"]["S"] for item in items}
 
 
 def test_all_pages_are_read_also_empty_ones_and_pages_of_resources(aws, ram, context):

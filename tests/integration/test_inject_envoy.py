@@ -1,5 +1,7 @@
 import pytest
+from moto.ecs.models import ecs_backends
 
+from gateways.rollout_table import RolloutTable
 from handlers.inject_envoy import handler
 from tests.integration.conftest import make_service
 from tests.shapes import TAGS
@@ -39,10 +41,15 @@ def test_what_is_foreign_comes_back_equal(aws, mesh, service, context):
 
 
 def test_a_second_try_of_the_same_execution_registers_nothing_more(aws, mesh, service, context):
+    """moto leaves deployments[] on the old revision; on ECS the update makes a deployment of the new one."""
     handler(service.document(), context)
-    # moto leaves deployments[] on the old revision; on ECS the primary deployment has the new one
     revisions = aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"]
-    assert len(revisions) == 2
+    backend = ecs_backends["123456789012"]["us-east-1"]
+    (deployment,) = next(iter(backend.services.values())).deployments
+    deployment["id"], deployment["taskDefinition"] = "ecs-svc/second", revisions[-1]
+    again = handler(service.document(), context)
+    assert (again["outcome"], again["reason"].split(" ", 1)[1]) == ("Redeployed", "was injected by an earlier try")
+    assert aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"] == revisions
 
 
 @pytest.mark.parametrize(
@@ -71,13 +78,14 @@ def test_a_deployment_that_is_not_primary_any_more_is_superseded(aws, mesh, serv
     assert answer["outcome"] == "Superseded"
 
 
-def test_a_revision_that_ecs_rolled_back_to_is_left_alone(aws, mesh, service, context):
-    from gateways.rollout_table import RolloutTable
-
-    RolloutTable("rollouts").remember_rejected(service.arn, service.task_definition)
+def test_a_revision_that_ecs_rolled_back_to_is_left_alone_until_it_is_deployed_again(aws, mesh, service, context):
+    table = RolloutTable("rollouts")
+    table.remember_rolled_back(service.arn, service.deployment)
     answer = handler(service.document(), context)
     assert answer["outcome"] == "Refused"
     assert "ECS rolled the service back" in answer["reason"]
+    table.remember_rolled_back(service.arn, "ecs-svc/an-earlier-one")
+    assert handler(service.document(), context)["outcome"] == "Redeployed"
 
 
 def test_a_deleted_service_is_refused(aws, mesh, service, context):

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from gateways.rollout_table import RolloutTable
 from handlers.receive_deployment import handler
 from tests.integration.conftest import batch, make_service
 from tests.shapes import TAGS, event
@@ -141,3 +142,21 @@ def test_tags_that_make_no_sense_still_start_an_execution_which_says_so(aws, exe
     }
     handler(batch(event), context)
     assert len(executions()) == 1
+
+
+def test_a_rollback_by_ecs_is_remembered_for_its_own_deployment_only(service, deployment_event, context):
+    reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
+    table = RolloutTable("rollouts")
+    handler(
+        batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=reason, deploymentId="ecs-svc/late")), context
+    )
+    assert table.rolled_back(service.arn) is None
+    handler(batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=reason)), context)
+    assert table.rolled_back(service.arn) == service.deployment
+
+
+def test_an_event_of_another_accounts_service_starts_nothing(deployment_event, executions, context):
+    foreign = deployment_event()
+    foreign["resources"] = [foreign["resources"][0].replace("123456789012", "210987654321")]
+    handler(batch(foreign), context)
+    assert executions() == {}

@@ -30,8 +30,8 @@ def write_policy(aws):
 
 
 @pytest.fixture
-def document(service, mesh, write_policy):
-    return service.document(subject=SUBJECT)
+def document(service, mesh, write_policy, running_tasks):
+    return service.document(subject=SUBJECT, application="fingerprint")
 
 
 def spec(mesh):
@@ -55,8 +55,9 @@ def test_the_plan_has_absolute_weights_and_claims_the_virtual_service(aws, docum
         {"serviceB": 75, "serviceBv2": 25},
         {"serviceB": 0, "serviceBv2": 100},
     ]
-    (item,) = aws("dynamodb").scan(TableName="rollouts")["Items"]
-    assert json.loads(item["before"]["S"]) == {"serviceB": 100, "serviceBv2": 0}
+    claim, history = sorted(aws("dynamodb").scan(TableName="rollouts")["Items"], key=lambda item: item["sk"]["S"])
+    assert claim["execution"]["S"] == document["execution"]
+    assert json.loads(history["document"]["S"])["before"] == {"serviceB": 100, "serviceBv2": 0}
 
 
 def test_planning_twice_is_planning_once(document, context):
@@ -142,11 +143,57 @@ def test_a_foreign_edit_is_left_as_it_is(mesh, document, context, to):
     assert spec(mesh) == edited
 
 
-def test_a_service_without_healthy_tasks_rolls_back(document, context):
+def test_a_candidate_without_healthy_tasks_gets_no_weight_but_waits(aws, document, running_tasks, context):
+    running_tasks({"healthy": 0})
+    answer = plan_rollout.handler(document, context)
+    assert answer["outcome"] == "Wait"
+    assert "serviceBv2 is not fit for traffic: 0 of 2 tasks" in answer["reason"]
+    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == []
+    assert plan_rollout.handler({**document, "turns": 60}, context)["outcome"] == "Refused"
+
+
+def test_a_deployment_that_was_overtaken_gets_no_weight(document, context):
+    answer = plan_rollout.handler({**document, "deployment": "ecs-svc/older"}, context)
+    assert answer["outcome"] == "Superseded"
+
+
+def test_an_application_that_was_promoted_before_is_not_rolled_out_again(aws, mesh, document, context):
     rollout = planned(document, context)
+    finish_rollout.handler({**rollout, "outcome": "Promoted", "reason": "x"}, context)
+    again = plan_rollout.handler(document, context)
+    assert (again["outcome"], again["reason"]) == (
+        "Nothing To Do",
+        "serviceBv2 runs the application that it ran before",
+    )
+    assert plan_rollout.handler({**document, "application": "another"}, context)["outcome"] == "Planned"
+
+
+def test_a_candidate_that_falls_ill_rolls_back(document, running_tasks, context):
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    running_tasks({"healthy": 0})
     answer = check_health.handler(rollout, context)
     assert (answer["next"], answer["outcome"]) == ("Roll Back", "Rolled Back")
     assert "0 of 2 tasks" in answer["reason"]
+
+
+def test_a_route_that_somebody_edits_during_a_bake_is_frozen(mesh, document, context):
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    assert check_health.handler(rollout, context)["next"] == "Shift"
+    name = SUBJECT["virtualService"]
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
+    answer = check_health.handler(rollout, context)
+    assert (answer["next"], answer["outcome"]) == ("Freeze", "Frozen")
+
+
+def test_an_outcome_is_told_also_when_the_mesh_is_out_of_reach(aws, document, context, monkeypatch):
+    rollout = planned(document, context)
+    monkeypatch.setenv("MESH_ENDPOINT", "http://127.0.0.1:9/")
+    monkeypatch.setenv("MESH_SIGNING_NAME", "lambda")
+    result = finish_rollout.handler({**rollout, "outcome": "Roll Back Failed", "reason": "no answer"}, context)
+    assert (result["outcome"], result["weights"]) == ("Roll Back Failed", None)
+    assert [item for item in aws("dynamodb").scan(TableName="rollouts")["Items"] if item["sk"]["S"] == "claim"] == []
 
 
 def test_finishing_gives_the_claim_back_records_and_tells(aws, mesh, document, context):
@@ -165,8 +212,7 @@ def test_finishing_gives_the_claim_back_records_and_tells(aws, mesh, document, c
         "reason": "in alarm: errors",
     }
     sorts = [item["sk"]["S"] for item in aws("dynamodb").scan(TableName="rollouts")["Items"]]
-    assert len(sorts) == 1
-    assert sorts[0].startswith("history#")
+    assert [sort.rpartition("#")[2] for sort in sorted(sorts)] == ["plan", "outcome"]
     (message,) = aws("sqs").receive_message(QueueUrl=inbox)["Messages"]
     assert json.loads(message["Body"])["Subject"] == "Meshift: Rolled Back, serviceBv2"
 

@@ -15,7 +15,8 @@ def test_all_is_well():
     ("present", "running", "says"),
     [
         (None, [], "the service is gone"),
-        (service(), tasks(1), "1 of 2 tasks run with a healthy Envoy"),
+        (service(), [], "0 of 2 tasks run with a healthy Envoy"),
+        (service(), tasks(1) + tasks(1, health="UNHEALTHY"), "1 of 2 tasks"),
         (service(), tasks(2, health="UNHEALTHY"), "0 of 2 tasks"),
         (service(), tasks(2, task_definition="other:1"), "0 of 2 tasks"),
         (service(desiredCount=0), [], "0 of 0 tasks"),
@@ -55,3 +56,11 @@ def test_no_data_is_not_health(states):
 
 def test_another_primary_deployment_supersedes():
     assert judge(service(), "ecs-svc/1", tasks(), [], {}).superseded
+
+
+def test_a_task_that_is_on_its_way_is_no_failure():
+    assert judge(service(desiredCount=3), DEPLOYMENT, tasks(2), [], {}).pending
+
+
+def test_an_alarm_rings_also_while_a_task_is_on_its_way():
+    assert judge(service(desiredCount=3), DEPLOYMENT, tasks(2), ["a"], {"a": "ALARM"}).unhealthy

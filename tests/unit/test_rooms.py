@@ -64,7 +64,7 @@ def test_no_handler_function_is_longer_than_sixty_lines(path):
 
 
 @pytest.mark.parametrize("path", room("gateways"), ids=lambda path: path.name)
-def test_gateways_do_not_know_handlers_or_each_other(path):
+def test_gateways_do_not_know_handlers(path):
     assert not tops(path) & {"handlers"}
 
 

@@ -1,6 +1,8 @@
 """Promises of the template that no emulator keeps: they are read off the template itself."""
 
 import importlib
+import json
+import re
 
 import pytest
 
@@ -10,10 +12,11 @@ FUNCTIONS = resources("AWS::Serverless::Function")
 ROLES = resources("AWS::IAM::Role")
 QUEUES = resources("AWS::SQS::Queue")
 
-# Actions for which AWS knows no resources (service authorization reference).
+# Actions for which AWS knows no resources (service authorization reference); DescribeAlarms shows composite alarms only
+# to those who may see all.
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
-    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "ram:GetResourceShareInvitations",
+    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms", "ram:GetResourceShareInvitations",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
 }  # fmt: skip
@@ -94,19 +97,43 @@ def test_the_table_is_kept_and_can_be_restored():
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
 
 
+def names_in(value):
+    """All that is referred to in a part of the template."""
+    text = json.dumps(value)
+    return set(re.findall(r'"Ref": "(\w+)"', text)) | set(re.findall(r"\$\{(\w+)\}", text))
+
+
 def test_a_running_execution_keeps_the_version_it_started_with():
     machine = template()["Resources"]["RolloutStateMachine"]["Properties"]
-    for reference in machine["DefinitionSubstitutions"].values():
-        function, version = reference["Ref"].split(".")
-        assert version == "Version"
-        assert FUNCTIONS[function]["Properties"]["AutoPublishAlias"]
+    pinned = {ref["Ref"].split(".")[0] for ref in machine["DefinitionSubstitutions"].values() if "Ref" in ref}
+    assert pinned == {f"{name}Function" for name in ("PlanRollout", "ShiftTraffic", "CheckHealth", "FinishRollout")}
+    for name in pinned:
+        assert FUNCTIONS[name]["Properties"]["AutoPublishAlias"]
+        assert FUNCTIONS[name]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if "AutoPublishAlias" in FUNCTIONS[name]["Properties"]])
+def test_a_changed_parameter_makes_a_new_version(name):
+    """SAM makes one when the code changes, not when a parameter does: the version's description must."""
+    properties = FUNCTIONS[name]["Properties"]
+    used = names_in(properties.get("Environment", {})) & set(template()["Parameters"])
+    assert used | {"PythonRuntime"} <= names_in(properties["VersionDescription"])
+
+
+def test_functions_that_events_invoke_are_not_held_on_an_old_version():
+    for function in FUNCTIONS.values():
+        if function["Properties"].get("Events"):
+            assert "AutoPublishAlias" not in function["Properties"]
 
 
 def test_the_state_machine_may_invoke_what_it_names_and_nothing_else():
     machine = template()["Resources"]["RolloutStateMachine"]["Properties"]
-    named = {reference["Ref"].removesuffix(".Version") for reference in machine["DefinitionSubstitutions"].values()}
+    named = machine["DefinitionSubstitutions"].values()
+    versions = {f"${{{each['Ref'].removesuffix('.Version')}.Arn}}:*" for each in named if "Ref" in each}
+    latest = {each["Fn::GetAtt"][0] for each in named if "Fn::GetAtt" in each}
     (invoke,) = [s for s in statements(ROLES["RolloutStateMachineRole"]) if actions(s) == ["lambda:InvokeFunction"]]
-    assert {resource["Fn::Sub"] for resource in invoke["Resource"]} == {f"${{{name}.Arn}}:*" for name in named}
+    assert {each["Fn::Sub"] for each in invoke["Resource"] if "Fn::Sub" in each} == versions
+    assert {each["Fn::GetAtt"][0] for each in invoke["Resource"] if "Fn::GetAtt" in each} == latest
 
 
 def test_the_state_machine_ends_before_its_longest_policy_could_be_cut_off():

@@ -34,6 +34,7 @@ def test_every_kind_of_route_keeps_its_kind(kind):
         {"serviceB": 100},
         {"serviceB": 50, "other": 50},
         {"serviceB": 99, "serviceBv2": 2},
+        {"serviceB": 0, "serviceBv2": 0},
         {"serviceB": 150, "serviceBv2": -50},
     ],
 )
@@ -73,6 +74,11 @@ def test_a_split_sums_to_100_and_gives_the_candidate_its_weight(nodes, data, wei
             assert abs(result[node] - present[node] * (100 - weight) / others) < 1
         if present[node] == 0:
             assert result[node] == 0
+
+
+def test_a_snapshot_that_does_not_sum_to_100_can_be_written_back():
+    spec = with_weights(route_spec(), {"serviceB": 1, "serviceBv2": 0})
+    assert read_weights(spec) == {"serviceB": 1, "serviceBv2": 0}
 
 
 def test_a_leftover_split_is_a_legal_start():
