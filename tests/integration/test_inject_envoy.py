@@ -91,3 +91,20 @@ def test_a_revision_that_ecs_rolled_back_to_is_left_alone_until_it_is_deployed_a
 def test_a_deleted_service_is_refused(aws, mesh, service, context):
     aws("ecs").delete_service(cluster="apps", service=service.arn, force=True)
     assert handler(service.document(), context)["outcome"] == "Refused"
+
+
+def test_a_hosted_mesh_gets_upstream_envoy_with_a_bootstrap(aws, mesh, service, context, monkeypatch):
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    monkeypatch.setenv("DISCOVERY_ENDPOINT", "https://discovery.example/")
+    assert handler(service.document(), context)["outcome"] == "Redeployed"
+    envoy = current(aws, service)[0]["containerDefinitions"][-1]
+    assert envoy["image"] == "envoyproxy/envoy:v1.40.0"
+    assert "discovery.example" in envoy["command"][1]
+
+
+def test_a_hosted_mesh_without_discovery_gets_no_envoy_that_could_not_start(aws, mesh, service, context, monkeypatch):
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    answer = handler(service.document(), context)
+    assert answer["outcome"] == "Refused"
+    assert "no DiscoveryEndpoint" in answer["reason"]
+    assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
