@@ -94,6 +94,7 @@ def tell(story: Story, aws: Instance) -> None:
     stable = first_version_joins(story, apps)
     new_version_is_promoted(story, aws, apps)
     bad_version_is_rolled_back(story, apps, stable)
+    stopped_rollout_is_recovered(story, apps, stable)
     shares_are_answered(story, aws)
     story.expect("an unenrolled service: its revision", untouched, apps.service("bystander")["taskDefinition"])
     story.expect("an unenrolled service: executions", 0, len(apps.executions(bystander)))
@@ -145,6 +146,23 @@ def bad_version_is_rolled_back(story: Story, apps: Tutorial, arn: str) -> None:
         story.tell(f"{back['outcome']}: {back['reason']}")
     story.expect("a bad version of serviceB", "Rolled Back", back["outcome"])
     story.expect("its reason", "in alarm: serviceb-5xx", back["reason"])
+    story.expect("the route is exactly what it was", True, apps.route() == before)
+
+
+def stopped_rollout_is_recovered(story: Story, apps: Tutorial, arn: str) -> None:
+    """Stop an execution in the middle of a rollout, as the console's button does."""
+    with story.chapter("a rollout of serviceB is stopped in the console"):
+        before = apps.route()
+        apps.write_policy("quick")
+        apps.deploy_image("serviceB", "serviceb:3")
+        wait_for("serviceB gets its first weight", lambda: apps.weights()["serviceB"] == 25)
+        (running_now,) = [each for each in apps.executions(arn) if each["status"] == "RUNNING"]
+        apps.states.stop_execution(executionArn=running_now["executionArn"])
+        story.tell("serviceB carries 25, and the execution is stopped")
+        wait_for("the weights are put back", lambda: apps.route() == before)
+        story.tell("the weights are what they were")
+    status = apps.states.describe_execution(executionArn=running_now["executionArn"])["status"]
+    story.expect("a stopped rollout", "ABORTED", status)
     story.expect("the route is exactly what it was", True, apps.route() == before)
 
 

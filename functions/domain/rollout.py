@@ -64,6 +64,11 @@ def weights_written(plan: Mapping[str, Any], step: int) -> list[Mapping[str, int
     return [plan["before"], *weights_before(plan, step)]
 
 
+def weights_ever_written(plan: Mapping[str, Any]) -> list[Mapping[str, int]]:
+    """List all weights that a rollout can have left in the route, wherever it died."""
+    return [plan["before"], *(step["weights"] for step in plan["steps"])]
+
+
 def decide(
     plan: Mapping[str, Any], position: Mapping[str, int], health: Health, weights: Mapping[str, int] | None
 ) -> Decision:

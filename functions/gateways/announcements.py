@@ -25,6 +25,15 @@ def put_event(detail_type: str, resources: list[str], detail: Mapping[str, Any])
         raise RuntimeError(f"EventBridge did not take the event: {answer['Entries'][0].get('ErrorCode')}")
 
 
+def announce_outcome(topic_arn: str, result: Mapping[str, Any], document: Mapping[str, Any], to_people: bool) -> None:
+    """Tell how an execution ended; `document` names its service, deployment and execution."""
+    about = {key: document[key] for key in ("service", "deployment", "execution")}
+    put_event("Rollout State Change", [document["service"]], {**result, **about})
+    if to_people:
+        name = result["virtualNode"] or document["service"].rpartition("/")[2]
+        notify(topic_arn, f"Meshift: {result['outcome']}, {name}", {**result, **about})
+
+
 def notify(topic_arn: str, subject: str, message: Mapping[str, Any]) -> None:
     """Publish a message to people; SNS takes subjects of 100 printable characters."""
     text = json.dumps(message, indent=2, sort_keys=True)

@@ -22,11 +22,11 @@ def start(state_machine_arn: str, name: str, document: Mapping[str, Any]) -> boo
     return True
 
 
-def is_running(execution_arn: str) -> bool:
-    """Say whether an execution is still at work."""
+def status(execution_arn: str) -> str:
+    """Return an execution's status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, or GONE."""
     try:
-        return bool(client("stepfunctions").describe_execution(executionArn=execution_arn)["status"] == "RUNNING")
+        return str(client("stepfunctions").describe_execution(executionArn=execution_arn)["status"])
     except ClientError as error:
         if error_code(error) == "ExecutionDoesNotExist":
-            return False
+            return "GONE"
         raise

@@ -11,6 +11,9 @@ from gateways.clients import client, error_code
 if TYPE_CHECKING:
     from mypy_boto3_appmesh import AppMeshClient
 
+# Headers of the one request that is being made: a function works on one thing at a time.
+_expected: dict[str, str] = {}
+
 
 class Mesh:
     """One mesh, in the function's own account or (with an owner) in another's."""
@@ -47,12 +50,18 @@ class Mesh:
         except ClientError as error:
             raise self._translated(error, f"route {route} of virtual router {router}") from error
 
-    def update_route(self, router: str, route: str, spec: dict[str, Any]) -> None:
-        """Write a route's whole spec. Raises NotFound."""
+    def update_route(self, router: str, route: str, spec: dict[str, Any], version: int) -> None:
+        """Write a route's whole spec over the version that was read. Raises NotFound.
+
+        A hosted mesh refuses with ConflictException when the route has moved on; App Mesh's API knows no versions.
+        """
+        _expected["If-Match"] = f'"{version}"'
         try:
             self._api.update_route(virtualRouterName=router, routeName=route, spec=spec, **self._mesh)  # type: ignore[arg-type]
         except ClientError as error:
             raise self._translated(error, f"route {route} of virtual router {router}") from error
+        finally:
+            _expected.clear()
 
     def _translated(self, error: ClientError, what: str) -> Exception:
         if "NotFound" in error_code(error):
@@ -69,4 +78,7 @@ def _client(endpoint: str | None, signing_name: str | None) -> "AppMeshClient":
             request.context.setdefault("signing", {}).update(signing_name=signing_name)
 
         api.meta.events.register("before-sign.app-mesh", sign)
+        api.meta.events.register(
+            "before-call.app-mesh.UpdateRoute", lambda params, **_: params["headers"].update(_expected)
+        )
     return api

@@ -1,10 +1,13 @@
 """RolloutTable: claims, history and decisions; one DynamoDB table with `pk` and `sk`.
 
-deployment#SERVICE#ID       claim        the attempt whose execution works on this deployment
-virtualService#MESH#NAME    claim        the one execution that may write this virtual service's weights
-virtualService#MESH#NAME    history#…    every weight ever written: when, by which execution, why
-service#ARN                 rejected     the revision that ECS rolled back to
-invitation#ARN              decision     what became of an invitation
+| pk | sk | holds |
+|---|---|---|
+| `deployment#SERVICE#ID` | `claim` | the attempt whose execution works on this deployment |
+| `claims` | `virtualService#MESH#NAME` | the one execution that may write these weights, and its plan |
+| `virtualService#MESH#NAME` | `history#TIME#WHAT` | every plan with its snapshot, every weight written, every outcome |
+| `service#ARN` | `rolled-back` | the deployment by which ECS went back to an earlier revision |
+| `service#ARN` | `finished` | the application that carries all the traffic, or did last |
+| `invitation#ARN` | `decision` | what became of an invitation |
 """
 
 import json
@@ -15,7 +18,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from domain.errors import ClaimHeld
-from gateways import executions
 from gateways.clients import client, error_code
 
 _KEEP = timedelta(days=400)
@@ -39,29 +41,46 @@ class RolloutTable:
     def claim_virtual_service(self, mesh: str, virtual_service: str, execution: str) -> None:
         """Claim a virtual service for an execution.
 
-        A claim whose execution has ended is taken over. Raises ClaimHeld when its holder is at work.
+        Raises ClaimHeld when another has it, dead or alive: what a dead one left behind is recovery's business first.
         """
-        key = _key(f"virtualService#{mesh}#{virtual_service}", "claim")
-        item = {**key, "execution": {"S": execution}, "at": {"S": _now()}}
+        item = {**_claim_key(mesh, virtual_service), "execution": {"S": execution}, "at": {"S": _now()}}
         found = self._put_if_absent(item)
-        if found is None or found["execution"]["S"] == execution:
-            return
-        holder = found["execution"]["S"]
-        if executions.is_running(holder):
-            raise ClaimHeld(f"{virtual_service} is in the hands of execution {holder.rpartition(':')[2]}")
-        try:
-            self._put(item, "execution = :holder", {":holder": {"S": holder}})
-        except ClientError as error:
-            if error_code(error) == "ConditionalCheckFailedException":
-                raise ClaimHeld(f"{virtual_service} was just taken by another execution") from error
-            raise
+        if found and found["execution"]["S"] != execution:
+            holder = found["execution"]["S"].rpartition(":")[2]
+            raise ClaimHeld(f"{virtual_service} is in the hands of execution {holder}")
+
+    def keep_plan(self, mesh: str, virtual_service: str, execution: str, document: Mapping[str, Any]) -> None:
+        """Keep what recovery needs with the claim, before the first weight is written."""
+        self._update_claim(mesh, virtual_service, execution, "document", {"S": json.dumps(document)})
+
+    def fence(self, mesh: str, virtual_service: str, execution: str) -> None:
+        """Take from a dead execution, whose last function may still run, the right to write weights."""
+        self._update_claim(mesh, virtual_service, execution, "fenced", {"BOOL": True})
+
+    def holds(self, mesh: str, virtual_service: str, execution: str) -> bool:
+        """Say whether an execution may write this virtual service's weights."""
+        item = self._get(_claim_key(mesh, virtual_service))
+        return bool(item and item["execution"]["S"] == execution and "fenced" not in item)
+
+    def claims(self) -> list[dict[str, Any]]:
+        """Return all claims of virtual services: `{"mesh", "virtualService", "execution", "document"}` each.
+
+        The document is None before there is a plan.
+        """
+        pages = client("dynamodb").get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="pk = :claims",
+            ExpressionAttributeValues={":claims": {"S": "claims"}},
+            ConsistentRead=True,
+        )  # fmt: skip
+        return [_claim(item) for page in pages for item in page["Items"]]
 
     def release_virtual_service(self, mesh: str, virtual_service: str, execution: str) -> None:
         """Give a claim back; one that is another's by now is left alone."""
         try:
             client("dynamodb").delete_item(
                 TableName=self._name,
-                Key=_key(f"virtualService#{mesh}#{virtual_service}", "claim"),
+                Key=_claim_key(mesh, virtual_service),
                 ConditionExpression="attribute_not_exists(pk) OR execution = :execution",
                 ExpressionAttributeValues={":execution": {"S": execution}},
             )
@@ -102,8 +121,26 @@ class RolloutTable:
         self._put({**_key(pk, sk), "value": {"S": value}, "at": {"S": _now()}, **more})
 
     def _remembered(self, pk: str, sk: str) -> str | None:
-        item = client("dynamodb").get_item(TableName=self._name, Key=_key(pk, sk), ConsistentRead=True).get("Item")
+        item = self._get(_key(pk, sk))
         return str(item["value"]["S"]) if item else None
+
+    def _get(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+        item: dict[str, Any] | None = (
+            client("dynamodb").get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
+        )
+        return item
+
+    def _update_claim(
+        self, mesh: str, virtual_service: str, execution: str, name: str, value: Mapping[str, Any]
+    ) -> None:
+        client("dynamodb").update_item(
+            TableName=self._name,
+            Key=_claim_key(mesh, virtual_service),
+            UpdateExpression="SET #name = :value",
+            ConditionExpression="execution = :execution",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": value, ":execution": {"S": execution}},
+        )
 
     def _put(
         self, item: Mapping[str, Any], condition: str | None = None, values: Mapping[str, Any] | None = None
@@ -132,6 +169,21 @@ class RolloutTable:
 
 def _key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _claim_key(mesh: str, virtual_service: str) -> dict[str, Any]:
+    return _key("claims", f"virtualService#{mesh}#{virtual_service}")
+
+
+def _claim(item: Mapping[str, Any]) -> dict[str, Any]:
+    _, mesh, virtual_service = item["sk"]["S"].split("#", 2)
+    document = json.loads(item["document"]["S"]) if "document" in item else None
+    return {
+        "mesh": mesh,
+        "virtualService": virtual_service,
+        "execution": item["execution"]["S"],
+        "document": document,
+    }
 
 
 def _now() -> str:

@@ -32,15 +32,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         table.record(subject["mesh"], subject["virtualService"], event["execution"], "outcome", result)
         if result["outcome"] == "Promoted":
             table.remember_finished(event["service"], event["application"])
-        table.release_virtual_service(subject["mesh"], subject["virtualService"], event["execution"])
-    announcements.put_event(
-        "Rollout State Change",
-        [event["service"]],
-        {**result, "service": event["service"], "deployment": event["deployment"], "execution": event["execution"]},
-    )
-    if needs_people(result["outcome"]):
-        subject_line = f"Meshift: {result['outcome']}, {result['virtualNode'] or event['service'].rpartition('/')[2]}"
-        announcements.notify(settings.topic_arn, subject_line, {**result, "service": event["service"]})
+        if result["outcome"] != "Roll Back Failed":  # what that left behind is recovery's business
+            table.release_virtual_service(subject["mesh"], subject["virtualService"], event["execution"])
+    announcements.announce_outcome(settings.topic_arn, result, event, needs_people(result["outcome"]))
     metrics.add_metric(result["outcome"].replace(" ", ""), MetricUnit.Count, 1)
     logger.info(result["outcome"], result=result)
     return result

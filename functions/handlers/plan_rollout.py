@@ -85,7 +85,10 @@ def _plan(event: dict[str, Any], policy: Policy, table: RolloutTable, settings: 
         "onFailure": policy.on_failure,
         "alarms": list(policy.alarms),
     }
-    table.record(subject["mesh"], virtual_service, event["execution"], "plan", plan)
+    claim = subject["mesh"], virtual_service, event["execution"]
+    table.record(*claim, "plan", plan)
+    kept = {key: event[key] for key in ("service", "deployment", "execution", "subject")}
+    table.keep_plan(*claim, {**kept, "plan": plan})
     position = start_position(plan, event["turns"] * policy.check_every_seconds)
     return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
 

@@ -27,19 +27,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     back = event["to"] == "before"
     target = plan["before"] if back else plan["steps"][step]["weights"]
     mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
-    spec = mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"]
-    present = read_weights(spec)
+    table, claim = (
+        RolloutTable(settings.rollout_table),
+        (subject["mesh"], subject["virtualService"], event["execution"]),
+    )
+    route = mesh.describe_route(plan["virtualRouter"], plan["route"])
+    present = read_weights(route["spec"])
     if present not in (weights_written(plan, step) if back else weights_before(plan, step)):
-        reason = f"somebody else set route {plan['route']} to {present}; it is left as it is"
-        logger.warning(reason)
-        return {"shifted": False, "reason": reason}
+        return _refused(f"somebody else set route {plan['route']} to {present}; it is left as it is")
+    # Read after the route: recovery fences the claim first and then moves the route on, so one of both is seen.
+    if not table.holds(*claim):
+        return _refused(f"the execution has lost its claim on {subject['virtualService']}")
     if present != target:
-        mesh.update_route(plan["virtualRouter"], plan["route"], with_weights(spec, target))
+        version = route["metadata"]["version"]
+        mesh.update_route(plan["virtualRouter"], plan["route"], with_weights(route["spec"], target), version)
         found = read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
         if found != target:
             raise RuntimeError(f"route {plan['route']} has the weights {found} after {target} were written")
-        RolloutTable(settings.rollout_table).record(
-            subject["mesh"], subject["virtualService"], event["execution"], "weights", {"from": present, "to": target}
-        )
+        table.record(*claim, "weights", {"from": present, "to": target})
     logger.info("Shifted", weights=target)
     return {"shifted": True, "reason": f"route {plan['route']} has the weights {target}"}
+
+
+def _refused(reason: str) -> dict[str, Any]:
+    logger.warning(reason)
+    return {"shifted": False, "reason": reason}

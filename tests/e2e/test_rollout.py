@@ -102,6 +102,19 @@ def test_a_bad_version_is_rolled_back_and_the_route_is_what_it_was(apps, promote
     assert message["Subject"] == "Meshift: Rolled Back, serviceB"
 
 
+def test_a_stopped_execution_is_recovered(apps, promoted):
+    """As the console's button does: nothing of the state machine runs any more, and the traffic comes back."""
+    before = apps.route()
+    apps.write_policy("quick")  # the alarm of the test before still rings
+    apps.deploy_image("serviceB", "serviceb:3")
+    arn = apps.service("serviceB")["serviceArn"]
+    wait_for("the first weight", lambda: apps.weights()["serviceB"] == 25)
+    running = next(each for each in apps.executions(arn) if each["status"] == "RUNNING")
+    apps.states.stop_execution(executionArn=running["executionArn"], error="Operator", cause="looks wrong")
+    wait_for("the weights are back", lambda: apps.route() == before)
+    assert apps.states.describe_execution(executionArn=running["executionArn"])["status"] == "ABORTED"
+
+
 @pytest.mark.parametrize(
     ("tags", "changes", "says"),
     [

@@ -5,8 +5,10 @@ import os
 
 import pytest
 
-from handlers import check_health, finish_rollout, plan_rollout, shift_traffic
-from tests.shapes import route_spec
+from gateways.rollout_table import RolloutTable
+from handlers import check_health, finish_rollout, plan_rollout, recover_rollout, shift_traffic
+from tests.integration.conftest import batch
+from tests.shapes import event, route_spec
 
 SUBJECT = {
     "mesh": "apps",
@@ -55,8 +57,9 @@ def test_the_plan_has_absolute_weights_and_claims_the_virtual_service(aws, docum
         {"serviceB": 75, "serviceBv2": 25},
         {"serviceB": 0, "serviceBv2": 100},
     ]
-    claim, history = sorted(aws("dynamodb").scan(TableName="rollouts")["Items"], key=lambda item: item["sk"]["S"])
+    claim, history = sorted(aws("dynamodb").scan(TableName="rollouts")["Items"], key=lambda item: item["pk"]["S"])
     assert claim["execution"]["S"] == document["execution"]
+    assert json.loads(claim["document"]["S"])["plan"] == answer["plan"]
     assert json.loads(history["document"]["S"])["before"] == {"serviceB": 100, "serviceBv2": 0}
 
 
@@ -77,9 +80,12 @@ def test_a_virtual_service_in_other_hands_is_waited_for_and_at_last_refused(aws,
     assert "is in the hands of execution ecs-svc-1-1" in last["reason"]
 
 
-def test_a_claim_of_an_execution_that_is_gone_is_taken_over(document, context):
+def test_a_claim_of_a_dead_execution_waits_for_recovery(document, context):
     planned(document, context)
-    planned({**document, "execution": document["execution"] + "-second"}, context)
+    second = {**document, "execution": document["execution"] + "-second"}
+    assert plan_rollout.handler(second, context)["outcome"] == "Wait"
+    recover_rollout.handler(batch({}), context)
+    planned(second, context)
 
 
 def test_a_node_with_all_the_weight_has_nothing_to_do(document, context):
@@ -193,7 +199,8 @@ def test_an_outcome_is_told_also_when_the_mesh_is_out_of_reach(aws, document, co
     monkeypatch.setenv("MESH_SIGNING_NAME", "lambda")
     result = finish_rollout.handler({**rollout, "outcome": "Roll Back Failed", "reason": "no answer"}, context)
     assert (result["outcome"], result["weights"]) == ("Roll Back Failed", None)
-    assert [item for item in aws("dynamodb").scan(TableName="rollouts")["Items"] if item["sk"]["S"] == "claim"] == []
+    (claim,) = RolloutTable("rollouts").claims()
+    assert claim["execution"] == document["execution"], "kept for recovery"
 
 
 def test_finishing_gives_the_claim_back_records_and_tells(aws, mesh, document, context):
@@ -224,12 +231,88 @@ def test_finishing_twice_tells_the_same(document, context):
 
 def test_finishing_does_not_take_a_claim_from_another(aws, document, context):
     first = planned(document, context)
+    recover_rollout.handler(batch({}), context)
     second = planned({**document, "execution": document["execution"] + "-second"}, context)
     finish_rollout.handler({**first, "outcome": "Superseded", "reason": "x"}, context)
-    claims = [item for item in aws("dynamodb").scan(TableName="rollouts")["Items"] if item["sk"]["S"] == "claim"]
-    assert [item["execution"]["S"] for item in claims] == [second["execution"]]
+    assert [claim["execution"] for claim in RolloutTable("rollouts").claims()] == [second["execution"]]
 
 
 def test_a_refusal_before_anything_was_learned_finishes_too(aws, service, context):
     result = finish_rollout.handler(service.document(outcome="Refused", reason="no such mesh"), context)
     assert (result["outcome"], result["weights"], result["stepsDone"]) == ("Refused", None, 0)
+
+
+# -- recovery
+
+
+def stopped(aws, document, status="ABORTED"):
+    """An execution of that name that has ended so; the document's own."""
+    states = aws("stepfunctions")
+    name = document["execution"].rpartition(":")[2]
+    states.start_execution(stateMachineArn=os.environ["STATE_MACHINE_ARN"], name=name, input="{}")
+    if status == "ABORTED":
+        states.stop_execution(executionArn=document["execution"])
+
+
+def test_what_a_stopped_execution_left_is_put_back_and_told(aws, mesh, document, context):
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    stopped(aws, document)
+    assert recover_rollout.handler(batch(event("states-execution-aborted")), context) == {"batchItemFailures": []}
+    assert spec(mesh) == route_spec()
+    assert RolloutTable("rollouts").claims() == []
+    items = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    (outcome,) = [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith("#outcome")]
+    assert (outcome["outcome"], outcome["reason"]) == ("Rolled Back", "the execution ended as ABORTED")
+
+
+def test_an_execution_at_work_is_left_alone(aws, mesh, document, context):
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    stopped(aws, document, "RUNNING")
+    recover_rollout.handler(batch({}), context)
+    assert weights(mesh) == {"serviceB": 75, "serviceBv2": 25}
+    assert len(RolloutTable("rollouts").claims()) == 1
+
+
+def test_recovering_twice_is_recovering_once(aws, mesh, document, context):
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    recover_rollout.handler(batch({}, {}), context)
+    recover_rollout.handler(batch({}), context)
+    assert spec(mesh) == route_spec()
+
+
+def test_a_dead_executions_late_shift_writes_nothing(aws, mesh, document, context):
+    rollout = planned(document, context)
+    RolloutTable("rollouts").fence("apps", SUBJECT["virtualService"], document["execution"])
+    late = shift_traffic.handler({**rollout, "to": "step"}, context)
+    assert not late["shifted"]
+    assert "has lost its claim" in late["reason"]
+    assert spec(mesh) == route_spec()
+
+
+def test_weights_that_somebody_set_after_the_death_are_left_as_they_are(aws, mesh, document, context):
+    planned(document, context)
+    edited = route_spec()
+    for target, weight in zip(edited["http2Route"]["action"]["weightedTargets"], (40, 60), strict=True):
+        target["weight"] = weight
+    name = SUBJECT["virtualService"]
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=edited)
+    recover_rollout.handler(batch({}), context)
+    assert spec(mesh) == edited
+    assert RolloutTable("rollouts").claims() == []
+
+
+def test_a_claim_that_cannot_be_recovered_now_comes_again_and_is_kept(aws, mesh, document, context, monkeypatch):
+    planned(document, context)
+    monkeypatch.setenv("MESH_ENDPOINT", "http://127.0.0.1:9/")
+    monkeypatch.setenv("MESH_SIGNING_NAME", "lambda")
+    assert recover_rollout.handler(batch({}), context) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    assert len(RolloutTable("rollouts").claims()) == 1
+
+
+def test_a_claim_without_a_plan_is_given_back(aws, document, context):
+    RolloutTable("rollouts").claim_virtual_service("apps", "other.apps.local", document["execution"])
+    recover_rollout.handler(batch({}), context)
+    assert RolloutTable("rollouts").claims() == []

@@ -1,0 +1,70 @@
+"""recover_rollout: what a dead execution left behind is put back; the weights of its snapshot, then its claim.
+
+A state machine's event and the clock both mean no more than "look": all claims are read each time, and those whose
+execution has ended are recovered.
+"""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from domain.outcome import needs_people, summarise
+from domain.rollout import weights_ever_written
+from domain.weights import read_weights, with_weights
+from gateways import announcements, executions
+from gateways.mesh import Mesh
+from gateways.rollout_table import RolloutTable
+from observability import logger, metrics
+from settings import Settings
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Look at all claims; when one cannot be recovered, the others are first and the batch comes again."""
+    settings = Settings.from_env(os.environ)
+    failures = []
+    for claim in RolloutTable(settings.rollout_table).claims():
+        try:
+            _look(claim, settings)
+        except Exception as error:  # noqa: BLE001 - one stuck claim must not hold up the others; all come again
+            logger.exception("Could not recover a claim", execution=claim["execution"])
+            failures.append(error)
+    failed = event.get("Records", []) if failures else []
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+
+
+def _look(claim: dict[str, Any], settings: Settings) -> None:
+    status = executions.status(claim["execution"])
+    if status == "RUNNING":
+        return
+    table, key = RolloutTable(settings.rollout_table), (claim["mesh"], claim["virtualService"], claim["execution"])
+    document = claim["document"]
+    if document is not None and status != "SUCCEEDED":
+        table.fence(*key)
+        outcome, reason, weights = _put_back(document, status, settings)
+        result = summarise({**document, "outcome": outcome, "reason": reason}, weights)
+        table.record(*key, "outcome", result)
+        announcements.announce_outcome(settings.topic_arn, result, document, needs_people(outcome))
+        metrics.add_metric("RolloutRecovered", MetricUnit.Count, 1)
+        logger.warning(outcome, reason=reason, execution=claim["execution"])
+    table.release_virtual_service(*key)
+
+
+def _put_back(document: dict[str, Any], status: str, settings: Settings) -> tuple[str, str, dict[str, int]]:
+    """Write the snapshot's weights, also over the same ones: the new version shuts out the dead one's late write."""
+    subject, plan = document["subject"], document["plan"]
+    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
+    route = mesh.describe_route(plan["virtualRouter"], plan["route"])
+    present, before = read_weights(route["spec"]), plan["before"]
+    why = f"the execution ended as {status}"
+    if present not in weights_ever_written(plan):
+        return "Frozen", f"{why}, and somebody else set the route to {present}; it is left as it is", present
+    spec = with_weights(route["spec"], before)
+    mesh.update_route(plan["virtualRouter"], plan["route"], spec, route["metadata"]["version"])
+    found = read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
+    if found != before:
+        raise RuntimeError(f"route {plan['route']} has the weights {found} after {before} were written")
+    return "Rolled Back", why, found
