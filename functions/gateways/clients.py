@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 5},
+    retries={"mode": "standard", "total_max_attempts": 3},
     connect_timeout=3,
     read_timeout=10,
     user_agent_extra="meshift",

@@ -53,6 +53,11 @@ def _inject(event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}; it is left alone until you deploy again"
         )
+    if settings.hosted and enrolment.mesh_owner not in (None, arn.split(":")[4]):
+        raise Refused(
+            f"mesh {enrolment.mesh} is of account {enrolment.mesh_owner}; this version of Meshift reaches the hosted "
+            "meshes of its own account only"
+        )
     mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
     node = mesh.describe_virtual_node(enrolment.virtual_node)
     injection = inject(revision, enrolment, _wanted_sidecar(node, settings))

@@ -108,3 +108,12 @@ def test_a_hosted_mesh_without_discovery_gets_no_envoy_that_could_not_start(aws,
     assert answer["outcome"] == "Refused"
     assert "no DiscoveryEndpoint" in answer["reason"]
     assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
+
+
+def test_another_accounts_hosted_mesh_is_refused_by_name(aws, mesh, context, monkeypatch):
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    monkeypatch.setenv("DISCOVERY_ENDPOINT", "https://discovery.example/")
+    service = make_service(aws, {**TAGS, "meshift:mesh": "apps@999999999999"})
+    answer = handler(service.document(), context)
+    assert answer["outcome"] == "Refused"
+    assert "mesh apps is of account 999999999999" in answer["reason"]

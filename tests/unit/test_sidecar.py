@@ -1,6 +1,8 @@
 import copy
 import json
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -182,7 +184,7 @@ def test_envoy_itself_accepts_the_bootstrap(url, tmp_path):
     text = bootstrap(NODE, url, "lambda", "us-east-1", 5)
     path = tmp_path / "bootstrap.json"
     path.write_text(text)
-    command = ["envoy", "--mode", "validate", "--config-path", str(path)]
+    command = [str(Path(sys.executable).with_name("envoy")), "--mode", "validate", "--config-path", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(text)["node"]["cluster"] == "mesh/apps/virtualNode/serviceBv2"

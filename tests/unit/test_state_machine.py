@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+from pathlib import Path
 
 import jsonata
 import pytest
@@ -99,7 +101,6 @@ def test_the_definition_is_clean_for_cfn_lint_as_a_whole(tmp_path):
     }
     path = tmp_path / "template.json"
     path.write_text(json.dumps({"Resources": {"Machine": machine}}))
-    answer = subprocess.run(
-        ["cfn-lint", "--regions", "us-east-1", "--", str(path)], capture_output=True, text=True, check=False
-    )
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "us-east-1", "--", str(path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout
