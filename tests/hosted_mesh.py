@@ -86,6 +86,13 @@ class HostedMesh:
             config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
         )
 
+        return self.answer_for(client, account, arn, organization)
+
+    def answer_for(
+        self, client: Any, account: str = OWNER, arn: str | None = None, organization: str | None = None
+    ) -> Any:
+        """Let the handler answer the requests of a client that was made elsewhere."""
+
         def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
             answer = self.answer(event_of(request, account, arn, organization))
             return AWSResponse(request.url, answer["statusCode"], answer["headers"], Body(answer["body"].encode()))

@@ -8,7 +8,8 @@ MeshiftError
 │   └── InvalidEvent   an event that is none of ours, or not whole
 ├── NotFound           a resource that was named does not exist (any more)
 ├── ForeignEdit        somebody else changed what Meshift was about to write: theirs stays
-└── ClaimHeld          another rollout is at work on the same virtual service
+├── ClaimHeld          another rollout is at work on the same virtual service
+└── Busy               a service of AWS asks for patience
 """
 
 
@@ -46,3 +47,7 @@ class ForeignEdit(MeshiftError):
 
 class ClaimHeld(MeshiftError):
     """Another rollout is at work on the same virtual service."""
+
+
+class Busy(MeshiftError):
+    """A service of AWS asks for patience."""

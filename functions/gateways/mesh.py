@@ -29,12 +29,14 @@ class Mesh:
         return _client(*self._where)
 
     def make(self) -> None:
-        """Make the mesh unless it is there."""
+        """Make the mesh; one that is there keeps its spec, and its card is written anew."""
         try:
             self._api.create_mesh(meshName=self.name)
         except ClientError as error:
             if error_code(error) != "ConflictException":
                 raise
+            spec = self._api.describe_mesh(meshName=self.name)["mesh"]["spec"]
+            self._api.update_mesh(meshName=self.name, spec=spec)
 
     def describe_virtual_node(self, name: str) -> dict[str, Any]:
         """Return a virtual node in the shape of DescribeVirtualNode. Raises NotFound."""

@@ -132,7 +132,11 @@ class MeshStore:
         while wanted:
             answer = self.client.batch_get_item(RequestItems=wanted)
             found += answer["Responses"].get(self.table, [])
-            wanted = answer.get("UnprocessedKeys", {})
+            left = answer.get("UnprocessedKeys", {})
+            if left == wanted:
+                slow: Any = {"Error": {"Code": "ThrottlingException", "Message": "no key of the batch was processed"}}
+                raise ClientError(slow, "BatchGetItem")
+            wanted = left
         return found
 
     def _partition(self, pk: str, sk: str = "") -> Iterator[Item]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
-from domain.errors import NotFound
+from domain.errors import Busy, NotFound
 from gateways.clients import client, error_code
 
 DEEPEST = 5
@@ -18,13 +18,18 @@ UNRESOLVABLE = {
 
 
 def accounts_of(unit: str) -> list[str]:
-    """Return all active accounts below an organizational unit. Raises NotFound when it cannot be resolved."""
+    """Return all active accounts below an organizational unit.
+
+    Raises NotFound when it cannot be resolved, Busy when not now.
+    """
     try:
         return sorted(_below(unit, DEEPEST))
     except ClientError as error:
         code = error_code(error)
         if code in UNRESOLVABLE:
             raise NotFound(f"organizational unit {unit} cannot be resolved to accounts: {code}") from error
+        if code == "TooManyRequestsException":
+            raise Busy(f"organizational unit {unit} cannot be resolved now: {code}") from error
         raise
 
 

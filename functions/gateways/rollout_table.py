@@ -53,9 +53,12 @@ class RolloutTable:
         """Keep what recovery needs with the claim, before the first weight is written."""
         self._update_claim(mesh, virtual_service, execution, "document", {"S": json.dumps(document)})
 
-    def fence(self, mesh: str, virtual_service: str, execution: str) -> None:
-        """Take from a dead execution, whose last function may still run, the right to write weights."""
-        self._update_claim(mesh, virtual_service, execution, "fenced", {"BOOL": True})
+    def fence(self, mesh: str, virtual_service: str, execution: str) -> dict[str, Any]:
+        """Take from a dead execution, whose last function may still run, the right to write weights.
+
+        Returns the claim as it is then; nothing can be added to it any more.
+        """
+        return _claim(self._update_claim(mesh, virtual_service, execution, "fenced", {"BOOL": True}))
 
     def holds(self, mesh: str, virtual_service: str, execution: str) -> bool:
         """Say whether an execution may write this virtual service's weights."""
@@ -130,18 +133,6 @@ class RolloutTable:
         )
         return item
 
-    def _update_claim(
-        self, mesh: str, virtual_service: str, execution: str, name: str, value: Mapping[str, Any]
-    ) -> None:
-        client("dynamodb").update_item(
-            TableName=self._name,
-            Key=_claim_key(mesh, virtual_service),
-            UpdateExpression="SET #name = :value",
-            ConditionExpression="execution = :execution",
-            ExpressionAttributeNames={"#name": name},
-            ExpressionAttributeValues={":value": value, ":execution": {"S": execution}},
-        )
-
     def _put(
         self, item: Mapping[str, Any], condition: str | None = None, values: Mapping[str, Any] | None = None
     ) -> None:
@@ -165,6 +156,20 @@ class RolloutTable:
             found: dict[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
             return found
         return None
+
+    def _update_claim(
+        self, mesh: str, virtual_service: str, execution: str, name: str, value: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        answer: dict[str, Any] = client("dynamodb").update_item(
+            TableName=self._name,
+            Key=_claim_key(mesh, virtual_service),
+            UpdateExpression="SET #name = :value",
+            ConditionExpression="execution = :execution AND (attribute_not_exists(fenced) OR #name = :value)",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": value, ":execution": {"S": execution}},
+            ReturnValues="ALL_NEW",
+        )
+        return dict(answer["Attributes"])
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from domain.errors import NotFound
+from domain.errors import Busy, NotFound
 from domain.hosted.access import Caller
 from domain.hosted.answers import error_response, mesh_card, response
 from domain.hosted.errors import ApiError, bad_request
@@ -18,7 +18,7 @@ from domain.hosted.reads import list_meshes, looked
 from domain.hosted.requests import call_of, request_of
 from domain.hosted.sharing import share, shared, sharing_call_of, sharing_task_of, units_of
 from domain.hosted.state import Answer, Outcome, State
-from domain.hosted.tasks import Place, Task, task_of
+from domain.hosted.tasks import Place, Task, authorize, task_of
 from domain.hosted.writes import written
 from gateways.mesh_cards import remove_card, write_card
 from gateways.mesh_store import MeshStore
@@ -82,7 +82,7 @@ def read(task: Task, store: MeshStore) -> Answer:
 
 def write(task: Task, store: MeshStore, request_id: str) -> Outcome:
     """Carry out an operation that changes something, and say who did it."""
-    units = resolved(task) if task.verb == "Put" else {}
+    units = resolved(task, store) if task.verb == "Put" else {}
     uid = str(uuid.uuid4())
 
     def decide(state: State, at: float) -> Outcome:
@@ -100,12 +100,20 @@ def write(task: Task, store: MeshStore, request_id: str) -> Outcome:
     return outcome
 
 
-def resolved(task: Task) -> dict[str, list[str]]:
-    """Look up the accounts of the organizational units in a request; one that cannot be resolved is refused."""
+def resolved(task: Task, store: MeshStore) -> dict[str, list[str]]:
+    """Look up the accounts of the organizational units in a request; one that cannot be resolved is refused.
+
+    Only for those who may write them: others must not learn which units there are.
+    """
+    units = units_of(task)
+    if units:
+        authorize(task, store.look(task.needs, task.caller))
     try:
-        return {unit: accounts_of(unit) for unit in units_of(task)}
+        return {unit: accounts_of(unit) for unit in units}
     except NotFound as error:
         raise bad_request(str(error)) from error
+    except Busy as error:
+        raise ApiError("TooManyRequestsException", str(error)) from error
 
 
 def keep_card(task: Task, outcome: Outcome, settings: MeshApiSettings, event: Event, account: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.errors import MeshiftError
 from domain.outcome import needs_people, summarise
 from domain.rollout import weights_ever_written
 from domain.weights import read_weights, with_weights
@@ -41,9 +42,9 @@ def _look(claim: dict[str, Any], settings: Settings) -> None:
     if status == "RUNNING":
         return
     table, key = RolloutTable(settings.rollout_table), (claim["mesh"], claim["virtualService"], claim["execution"])
-    document = claim["document"]
+    # Read with the fence: the execution may have planned and shifted since the claims were listed.
+    document = table.fence(*key)["document"]
     if document is not None and status != "SUCCEEDED":
-        table.fence(*key)
         outcome, reason, weights = _put_back(document, status, settings)
         result = summarise({**document, "outcome": outcome, "reason": reason}, weights)
         table.record(*key, "outcome", result)
@@ -53,13 +54,16 @@ def _look(claim: dict[str, Any], settings: Settings) -> None:
     table.release_virtual_service(*key)
 
 
-def _put_back(document: dict[str, Any], status: str, settings: Settings) -> tuple[str, str, dict[str, int]]:
+def _put_back(document: dict[str, Any], status: str, settings: Settings) -> tuple[str, str, dict[str, int] | None]:
     """Write the snapshot's weights, also over the same ones: the new version shuts out the dead one's late write."""
     subject, plan = document["subject"], document["plan"]
     mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
-    route = mesh.describe_route(plan["virtualRouter"], plan["route"])
-    present, before = read_weights(route["spec"]), plan["before"]
-    why = f"the execution ended as {status}"
+    why, before = f"the execution ended as {status}", plan["before"]
+    try:
+        route = mesh.describe_route(plan["virtualRouter"], plan["route"])
+        present = read_weights(route["spec"])
+    except MeshiftError as error:
+        return "Frozen", f"{why}, and its route cannot be put back: {error}", None
     if present not in weights_ever_written(plan):
         return "Frozen", f"{why}, and somebody else set the route to {present}; it is left as it is", present
     spec = with_weights(route["spec"], before)

@@ -61,12 +61,21 @@ def test_a_deletion_deletes_nothing(aws, cloudformation, context):
     assert answers[0]["Status"] == "SUCCESS"
 
 
-def test_a_mesh_that_is_there_is_left_alone(aws, cloudformation, context):
-    """App Mesh refuses a taken name; moto's does not, so the answer is given for it."""
+def test_a_mesh_that_is_there_keeps_its_spec_and_gets_a_new_card(aws, cloudformation, context):
+    """App Mesh refuses a taken name; moto's does not, so the answers are given for it."""
     ask, answers = cloudformation
-    with Stubber(client("appmesh")) as api:
+    metadata = {
+        "arn": "arn:aws:appmesh:us-east-1:123456789012:mesh/apps", "createdAt": 0, "lastUpdatedAt": 0,
+        "meshOwner": "123456789012", "resourceOwner": "123456789012", "uid": "1", "version": 1,
+    }  # fmt: skip
+    spec = {"egressFilter": {"type": "ALLOW_ALL"}}
+    mesh = {"mesh": {"meshName": "apps", "metadata": metadata, "spec": spec, "status": {"status": "ACTIVE"}}}
+    with Stubber(client("appmesh", None)) as api:
         api.add_client_error("create_mesh", "ConflictException", expected_params={"meshName": "apps"})
-        handler(ask("Create"), context)
+        api.add_response("describe_mesh", mesh, {"meshName": "apps"})
+        api.add_response("update_mesh", mesh, {"meshName": "apps", "spec": spec})
+        handler(ask("Update"), context)
+        api.assert_no_pending_responses()
     assert answers[0]["Status"] == "SUCCESS"
 
 

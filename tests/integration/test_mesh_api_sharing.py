@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.app_mesh_sweep import HTTP2, gateway_route_spec, listed, node_spec, refusal, route_spec
-from tests.hosted_mesh import CONSUMER, OWNER, STRANGER
+from tests.hosted_mesh import CONSUMER, OWNER, STRANGER, event, iam_of
 
 ORGANIZATION = "o-exampleorgid"
 ACCOUNTS = {"owner": OWNER, "consumer": CONSUMER, "stranger": STRANGER}
@@ -330,3 +330,39 @@ def test_the_owners_root_can_always_replace_the_policy(hosted, apps):
     assert put({"Statement": [only_robot]}, session_of_robot) == 200
     assert put_policy(hosted, None)["statusCode"] == 403
     assert put(None, root) == 200
+
+
+ALL = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"Statement": [{**ALL, "Sid": "\ud800"}]},
+        {"Statement": [{**ALL, "Sid": float("inf")}]},
+        {"Statement": [ALL], "Id": ["x"]},
+        {"Statement": [{**ALL, "Resource": "\ud800"}]},
+    ],
+    ids=["half a character", "not a number", "a list", "half a character as resource"],
+)
+def test_the_texts_of_a_policy_are_texts(hosted, policy):
+    hosted.client().create_mesh(meshName="apps")
+    body = json.dumps({"policy": policy}).replace("Infinity", "1e999")
+    assert hosted.request("PUT", "/meshift/v1/meshes/apps/policy", body)["statusCode"] == 400
+
+
+def test_if_match_on_principals_is_refused_and_not_ignored(hosted):
+    hosted.client().create_mesh(meshName="apps")
+    path = "/meshift/v1/meshes/apps/principals"
+    answer = hosted.answer(event("PUT", path, "", '{"accounts": []}', iam_of(OWNER), {"if-match": "1"}))
+    assert answer["statusCode"] == 400
+    assert "If-Match" in answer["body"]
+
+
+def test_a_stranger_learns_nothing_of_organizational_units(hosted):
+    """He is refused before Organizations is asked, which would say that it knows no such unit."""
+    body = '{"organizationalUnits": ["ou-abcd-12345678"]}'
+    path = "/meshift/v1/meshes/nosuch/principals"
+    answer = hosted.answer(event("PUT", path, "", body, iam_of(STRANGER), {}))
+    assert answer["statusCode"] in (403, 404)
+    assert "organizational" not in answer["body"]

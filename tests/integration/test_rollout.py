@@ -4,9 +4,13 @@ import json
 import os
 
 import pytest
+from botocore.exceptions import ClientError
 
+from domain.weights import with_weights
+from gateways.mesh import Mesh, _client
 from gateways.rollout_table import RolloutTable
 from handlers import check_health, finish_rollout, plan_rollout, recover_rollout, shift_traffic
+from tests.hosted_mesh import URL
 from tests.integration.conftest import batch
 from tests.shapes import event, route_spec
 
@@ -281,6 +285,8 @@ def test_recovering_twice_is_recovering_once(aws, mesh, document, context):
     recover_rollout.handler(batch({}, {}), context)
     recover_rollout.handler(batch({}), context)
     assert spec(mesh) == route_spec()
+    items = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    assert len([item for item in items if item["sk"]["S"].endswith("#outcome")]) == 1
 
 
 def test_a_dead_executions_late_shift_writes_nothing(aws, mesh, document, context):
@@ -316,3 +322,50 @@ def test_a_claim_without_a_plan_is_given_back(aws, document, context):
     RolloutTable("rollouts").claim_virtual_service("apps", "other.apps.local", document["execution"])
     recover_rollout.handler(batch({}), context)
     assert RolloutTable("rollouts").claims() == []
+
+
+def test_a_route_that_is_gone_gives_the_claim_back_and_is_told(aws, mesh, document, context):
+    planned(document, context)
+    name = SUBJECT["virtualService"]
+    mesh.delete_route(meshName="apps", virtualRouterName=name, routeName=name)
+    assert recover_rollout.handler(batch({}), context) == {"batchItemFailures": []}
+    assert RolloutTable("rollouts").claims() == []
+    items = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    (outcome,) = [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith("#outcome")]
+    assert (outcome["outcome"], outcome["weights"]) == ("Frozen", None)
+
+
+def test_a_plan_made_after_the_claims_were_listed_is_seen(document, context):
+    """What the fence gives back counts, not what was listed before."""
+    table = RolloutTable("rollouts")
+    claim = "apps", SUBJECT["virtualService"], document["execution"]
+    table.claim_virtual_service(*claim)
+    (listed,) = table.claims()
+    table.keep_plan(*claim, {"plan": "made meanwhile"})
+    assert listed["document"] is None
+    assert table.fence(*claim)["document"] == {"plan": "made meanwhile"}
+    with pytest.raises(ClientError):
+        table.keep_plan(*claim, {"plan": "too late"})
+
+
+def test_a_late_write_of_a_dead_execution_is_refused_by_the_hosted_mesh(hosted, monkeypatch):
+    """The execution read the route and held its claim; recovery wrote in between: the version shuts the write out."""
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    owner = hosted.client()
+    owner.create_mesh(meshName="apps")
+    name, listeners = SUBJECT["virtualService"], [{"portMapping": {"port": 80, "protocol": "http2"}}]
+    for node in ("serviceB", "serviceBv2"):
+        discovery = {"dns": {"hostname": "b.apps.local"}}
+        node_spec = {"listeners": listeners, "serviceDiscovery": discovery}
+        owner.create_virtual_node(meshName="apps", virtualNodeName=node, spec=node_spec)
+    owner.create_virtual_router(meshName="apps", virtualRouterName=name, spec={"listeners": listeners})
+    owner.create_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
+    mesh = Mesh("apps", None, URL, "lambda")
+    hosted.answer_for(_client(URL, "lambda"))
+    read = mesh.describe_route(name, name)
+    recovery = mesh.describe_route(name, name)
+    mesh.update_route(name, name, recovery["spec"], recovery["metadata"]["version"])
+    late = with_weights(read["spec"], {"serviceB": 75, "serviceBv2": 25})
+    with pytest.raises(ClientError, match="Conflict"):
+        mesh.update_route(name, name, late, read["metadata"]["version"])
+    assert mesh.describe_route(name, name)["spec"] == route_spec()

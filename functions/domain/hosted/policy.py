@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from domain.hosted.errors import bad_request
-from domain.hosted.shapes import readable
+from domain.hosted.shapes import checked_string, readable
 
 LARGEST_POLICY = 20_000
 ELEMENTS = {"Sid", "Effect", "Principal", "Action", "Resource"}
@@ -45,6 +45,7 @@ def parse_policy(document: Any) -> tuple[Statement, ...]:
         raise bad_request(f"policy is longer than {LARGEST_POLICY} characters")
     if document.get("Version", "2012-10-17") != "2012-10-17":
         raise bad_request("policy.Version must be 2012-10-17")
+    one_text(document, "Id", "policy")
     statements = document.get("Statement")
     if isinstance(statements, Mapping):
         statements = [statements]
@@ -61,6 +62,7 @@ def parse_statement(item: Any, where: str) -> Statement:
         raise bad_request(
             f"{where}.{readable(unknown[0])} is not supported; supported are {', '.join(sorted(ELEMENTS))}"
         )
+    one_text(item, "Sid", where)
     if item.get("Effect") not in ("Allow", "Deny"):
         raise bad_request(f"{where}.Effect must be Allow or Deny")
     principal = item.get("Principal")
@@ -86,7 +88,14 @@ def texts(value: Any, where: str) -> tuple[str, ...]:
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not listed or not all(isinstance(text, str) and text for text in listed):
         raise bad_request(f"{where} must be a string or a list of strings")
+    for text in listed:
+        checked_string(text, {}, where)
     return tuple(listed)
+
+
+def one_text(item: Mapping[str, Any], name: str, where: str) -> None:
+    if name in item:
+        checked_string(item[name], {}, f"{where}.{name}")
 
 
 def verdict(policy: Iterable[Statement], account: str, arn: str, action: str, resource: str) -> Verdict:

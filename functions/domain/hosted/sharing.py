@@ -44,6 +44,8 @@ def sharing_call_of(request: Request) -> Call | None:
     if len(parts) != 5 or parts[:3] != PREFIX or (request.method, parts[4]) not in OPERATIONS:
         return None
     operation = OPERATIONS[request.method, parts[4]]
+    if any(name.lower() == "if-match" for name in request.headers):
+        raise bad_request("If-Match is not supported here: principals and policies have no version")
     params: dict[str, Any] = {"meshName": named(parts[3], "meshName")}
     if request.method == "PUT":
         body = json_object(request.body)
