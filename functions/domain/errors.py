@@ -7,7 +7,6 @@ MeshiftError
 │   ├── InvalidSetting a stack parameter
 │   └── InvalidEvent   an event that is none of ours, or not whole
 ├── NotFound           a resource that was named does not exist (any more)
-├── ForeignEdit        somebody else changed what Meshift was about to write: theirs stays
 ├── ClaimHeld          another rollout is at work on the same virtual service
 └── Busy               a service of AWS asks for patience
 """
@@ -39,10 +38,6 @@ class InvalidEvent(Refused):
 
 class NotFound(MeshiftError):
     """A resource that was named does not exist (any more)."""
-
-
-class ForeignEdit(MeshiftError):
-    """Somebody else changed what Meshift was about to write; theirs stays."""
 
 
 class ClaimHeld(MeshiftError):

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from domain.sharing import judge
 from gateways import announcements, ram
 from gateways.rollout_table import RolloutTable
+from handlers.sweep import sweep
 from observability import logger, metrics
 from settings import Settings
 
@@ -21,15 +22,8 @@ from settings import Settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Look at all pending invitations; when one fails, the others are answered first and the batch comes again."""
     settings = Settings.from_env(os.environ)
-    failures = []
-    for invitation in ram.list_pending_invitations():
-        try:
-            _answer(invitation, settings)
-        except Exception as error:  # noqa: BLE001 - one bad invitation must not hold up the others; all come again
-            logger.exception("Could not answer an invitation", invitation=invitation["resourceShareInvitationArn"])
-            failures.append(error)
-    failed = event.get("Records", []) if failures else []
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+    pending = ram.list_pending_invitations()
+    return sweep(event, pending, lambda invitation: _answer(invitation, settings), "resourceShareInvitationArn")
 
 
 def _answer(invitation: dict[str, Any], settings: Settings) -> None:

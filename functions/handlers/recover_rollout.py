@@ -17,6 +17,7 @@ from domain.weights import read_weights, with_weights
 from gateways import announcements, executions
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
+from handlers.sweep import sweep
 from observability import logger, metrics
 from settings import Settings
 
@@ -26,15 +27,8 @@ from settings import Settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Look at all claims; when one cannot be recovered, the others are first and the batch comes again."""
     settings = Settings.from_env(os.environ)
-    failures = []
-    for claim in RolloutTable(settings.rollout_table).claims():
-        try:
-            _look(claim, settings)
-        except Exception as error:  # noqa: BLE001 - one stuck claim must not hold up the others; all come again
-            logger.exception("Could not recover a claim", execution=claim["execution"])
-            failures.append(error)
-    failed = event.get("Records", []) if failures else []
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+    claims = RolloutTable(settings.rollout_table).claims()
+    return sweep(event, claims, lambda claim: _look(claim, settings), "execution")
 
 
 def _look(claim: dict[str, Any], settings: Settings) -> None:
