@@ -112,7 +112,7 @@ class Mesh:
         self._create(lambda: self._api.create_virtual_service(virtualServiceName=name, spec=spec, **self._mesh))  # type: ignore[arg-type]
 
     def update_route(self, router: str, route: str, spec: Mapping[str, Any], version: int) -> None:
-        """Write a route's whole spec over the version that was read. Raises NotFound.
+        """Write a route's whole spec over the version that was read. Raises NotFound; Refused, when it is not taken.
 
         A hosted mesh refuses with ConflictException when the route has moved on; App Mesh's API knows no versions.
         """
@@ -120,6 +120,8 @@ class Mesh:
         try:
             self._api.update_route(virtualRouterName=router, routeName=route, spec=spec, **self._mesh)  # type: ignore[arg-type]
         except ClientError as error:
+            if error_code(error) in _REFUSALS:
+                raise self._refused(error) from error
             raise self._translated(error, f"route {route} of virtual router {router}") from error
         finally:
             _expected.clear()
@@ -129,10 +131,12 @@ class Mesh:
             call()
         except ClientError as error:
             if error_code(error) in _REFUSALS:
-                message = error.response["Error"].get("Message", "")
-                raise Refused(f"mesh {self.name} does not take it: {message}") from error
+                raise self._refused(error) from error
             if error_code(error) != "ConflictException":
                 raise
+
+    def _refused(self, error: ClientError) -> Refused:
+        return Refused(f"mesh {self.name} does not take it: {error.response['Error'].get('Message', '')}")
 
     def _translated(self, error: ClientError, what: str) -> Exception:
         if "NotFound" in error_code(error):

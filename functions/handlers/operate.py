@@ -54,7 +54,8 @@ def _act(request: Request, caller: str, settings: Settings) -> Document:
 
 def _steer(request: Request, caller: str, table: RolloutTable) -> Document:
     claim = table.claim(request.mesh, request.virtual_service)
-    if claim is None or claim["document"] is None:
+    # Without an application it is a service's traffic that is moved away, which nothing can steer.
+    if claim is None or "application" not in (claim["document"] or {}):
         raise NotFound(f"no rollout of {request.virtual_service} in mesh {request.mesh} is at work")
     key = request.mesh, request.virtual_service, claim["execution"]
     token = table.give_signal(*key, Signal(uuid.uuid4().hex, request.signal, caller))

@@ -1,8 +1,15 @@
+import json
+
+import pytest
 from moto.ecs.models import ecs_backends
 
+from domain.weights import read_weights, with_weights
 from gateways.remembered import Remembered
+from gateways.rollout_table import RolloutTable
+from handlers import plan_rollout, recover_rollout, shift_traffic
 from handlers.inject_envoy import handler
-from tests.shapes import SUBJECT
+from tests.integration.conftest import batch, make_service
+from tests.shapes import SUBJECT, route_spec
 
 
 def current(aws, service):
@@ -85,3 +92,97 @@ def test_a_hosted_mesh_without_discovery_gets_no_envoy_that_could_not_start(aws,
     assert answer["outcome"] == "Refused"
     assert "no DiscoveryEndpoint" in answer["reason"]
     assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
+
+
+@pytest.fixture
+def carrying(aws, mesh, service, running_tasks):
+    """serviceBv2 carries 40, and the service behind serviceB has two healthy tasks."""
+    set_weights(mesh, 60, 40)
+    stable = make_service(aws, {}, name="serviceB", family="serviceB")
+    Remembered("rollouts").claim_virtual_node("apps", "serviceB", stable.arn)
+    running_tasks({"stable": (2, stable.task_definition)})
+    return service
+
+
+def set_weights(mesh, stable, candidate):
+    spec = with_weights(route_spec(), {"serviceB": stable, "serviceBv2": candidate})
+    name = SUBJECT["virtualRouter"]
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=spec)
+
+
+def weights(mesh):
+    name = SUBJECT["virtualRouter"]
+    return read_weights(mesh.describe_route(meshName="apps", virtualRouterName=name, routeName=name)["route"]["spec"])
+
+
+def test_a_service_that_carries_traffic_gives_it_away_before_it_is_redeployed(aws, mesh, carrying, context):
+    document = carrying.document(subject=SUBJECT)
+    first = handler(document, context)
+    assert (first["outcome"], first["waitSeconds"]) == ("Carries Traffic", 12)
+    assert current(aws, carrying)[0]["taskDefinitionArn"] == carrying.task_definition
+    document |= first
+    assert shift_traffic.handler({**document, "to": "step"}, context)["shifted"]
+    assert weights(mesh) == {"serviceB": 100, "serviceBv2": 0}
+    assert handler(document, context)["outcome"] == "Redeployed"
+    assert Remembered("rollouts").moved_away(carrying.arn) == 40
+
+
+def test_the_traffic_comes_back_when_the_redeployment_does_not_happen(aws, mesh, carrying, context):
+    document = carrying.document(subject=SUBJECT)
+    document |= handler(document, context)
+    shift_traffic.handler({**document, "to": "step"}, context)
+    overtaken = handler({**document, "deployment": "ecs-svc/older"}, context)
+    assert overtaken["outcome"] == "Superseded"
+    assert shift_traffic.handler({**document, **overtaken, "to": "before"}, context)["shifted"]
+    assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
+
+
+def test_what_a_dead_execution_took_away_comes_back(aws, mesh, carrying, context):
+    document = carrying.document(subject=SUBJECT)
+    document |= handler(document, context)
+    shift_traffic.handler({**document, "to": "step"}, context)
+    recover_rollout.handler(batch({}), context)
+    assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
+    assert RolloutTable("rollouts").claims() == []
+
+
+def test_the_share_that_was_taken_off_comes_back_by_a_rollout_of_the_same_application(
+    aws, mesh, carrying, context, running_tasks
+):
+    set_weights(mesh, 100, 0)
+    policy = {"steps": [{"weight": 25}]}
+    aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String")
+    remembered = Remembered("rollouts")
+    remembered.remember_finished(carrying.arn, "same", "Promoted")
+    document = carrying.document(subject=SUBJECT, application="same")
+    assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
+    remembered.remember_moved_away(carrying.arn, 40)
+    plan = plan_rollout.handler(document, context)["plan"]
+    assert [step["weights"][SUBJECT["virtualRouter"]]["serviceBv2"] for step in plan["steps"]] == [25, 40]
+
+
+@pytest.mark.parametrize("stable", [0, 1])
+def test_without_siblings_that_can_carry_it_a_service_is_redeployed_in_place(
+    aws, mesh, carrying, running_tasks, context, stable
+):
+    """One healthy task has to carry what two had: 40 % of the traffic needs one, all of it needs two."""
+    set_weights(mesh, 0, 100)
+    stable_revision = aws("ecs").describe_services(cluster="apps", services=["serviceB"])["services"][0]
+    running_tasks({"stable": (stable, stable_revision["taskDefinition"])})
+    assert handler(carrying.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
+    assert weights(mesh) == {"serviceB": 0, "serviceBv2": 100}
+    assert RolloutTable("rollouts").claims() == []
+
+
+def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused(aws, mesh, carrying, context):
+    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
+    document = carrying.document(subject=SUBJECT)
+    assert handler(document, context)["outcome"] == "Wait"
+    late = handler({**document, "turns": 1500}, context)
+    assert late["outcome"] == "Refused"
+    assert "is in the hands of execution execution" in late["reason"]
+
+
+def test_an_operators_retry_injects_again_what_ecs_threw_out(aws, mesh, service, context):
+    Remembered("rollouts").remember_rolled_back(service.arn, service.deployment)
+    assert handler(service.document(subject=SUBJECT, forced=True), context)["outcome"] == "Redeployed"
