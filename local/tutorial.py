@@ -25,7 +25,7 @@ QUICK = {
 }
 
 
-def wait_for(what: str, observe: Callable[[], Any], seconds: float = 60, every: float = 0.2) -> Any:
+def wait_for(what: str, observe: Callable[[], Any], seconds: float = 120, every: float = 0.2) -> Any:
     """Ask until the answer is something, and return it. Raises LocalAwsError, saying what never came."""
     end = time.monotonic() + seconds
     while not (seen := observe()):
@@ -205,7 +205,7 @@ class Tutorial:
         items = [item for page in pages for item in page["Items"]]
         return [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith(f"#{what}")]
 
-    def outcome(self, service_arn: str, *among: str, known: int = 0, seconds: float = 60) -> dict[str, Any]:
+    def outcome(self, service_arn: str, *among: str, known: int = 0, seconds: float = 120) -> dict[str, Any]:
         """Wait until one of a service's executions has ended in one of these outcomes; returns its output."""
 
         def ended() -> Any:
