@@ -1,0 +1,48 @@
+"""What Envoy is answered. The version of an answer is its content: the same resources have the same version, whoever
+wrote them and whenever, so that Envoy takes over only what is new to it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from domain.discovery.configuration import Configuration, Resource
+
+TYPE_URLS = {
+    "clusters": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    "endpoints": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+    "listeners": "type.googleapis.com/envoy.config.listener.v3.Listener",
+    "routes": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+}
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A discovery response, written already, and its version."""
+
+    version: str
+    body: str
+
+
+def texts_of(configuration: Configuration, kind: str) -> dict[str, str]:
+    """Write the resources of a kind, by name."""
+    found: tuple[Resource, ...] = getattr(configuration, kind)
+    member = "cluster_name" if kind == "endpoints" else "name"
+    return {each[member]: json.dumps(each, separators=(",", ":"), sort_keys=True) for each in found}
+
+
+def answer_of_texts(kind: str, texts: Iterable[str]) -> Answer:
+    """Write the response for resources of a kind, which are written already."""
+    listed = ",".join(texts)
+    version = hashlib.sha256(listed.encode()).hexdigest()[:16]
+    return Answer(version, f'{{"version_info":"{version}","type_url":"{TYPE_URLS[kind]}","resources":[{listed}]}}')
+
+
+def response(answer: Answer, seen: str) -> dict[str, Any]:
+    """Write what a Function URL expects: the answer, or 304 when Envoy has this very version."""
+    if answer.version == seen:
+        return {"statusCode": 304}
+    return {"statusCode": 200, "headers": JSON, "body": answer.body}

@@ -1,0 +1,143 @@
+"""What Envoy asks: a REST discovery request, read strictly where it says who asks, and not at all where it does not.
+
+    POST /v3/discovery:clusters
+    {"version_info": "9f86d081884c7d65",
+     "node": {"id": "mesh/apps/virtualNode/serviceA/TASK",
+              "metadata": {"mesh": "apps", "meshOwner": "111122223333", "resource": "virtualNode/serviceA",
+                           "interception": "transparent", "pollSeconds": 5}},
+     "resource_names": ["serviceb.apps.local"]}
+
+Envoy repeats the whole node in every request, and with it the list of its extensions: 77 KB, which it may compress.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.discovery.configuration import Options
+from domain.hosted.errors import ApiError, bad_request
+from domain.hosted.kinds import NAME, VIRTUAL_GATEWAY, VIRTUAL_NODE, MeshKey, split_path
+from domain.hosted.requests import Request
+from domain.hosted.shapes import readable
+
+KINDS = ("clusters", "endpoints", "listeners", "routes")
+PATHS = {f"/v3/discovery:{kind}": kind for kind in KINDS}
+LARGEST_POLL = 1_000_000
+LONGEST_INTERVAL = 300
+INTERCEPTIONS = ("transparent", "proxy")
+
+
+@dataclass(frozen=True)
+class Poll:
+    """One request: resources of a kind, for the Envoy of a node or gateway (its path) in a mesh.
+
+    `version`: that of the resources it has, empty for none. `names`: the ones it asks for, empty for all.
+    """
+
+    kind: str
+    mesh: MeshKey
+    path: str
+    interception: str
+    poll_seconds: int
+    version: str = ""
+    names: tuple[str, ...] = ()
+    envoy: str = ""
+
+    def options(self, region: str) -> Options:
+        """How this Envoy is set up."""
+        return Options(self.interception, region, poll_seconds=self.poll_seconds)
+
+
+def poll_of(request: Request) -> Poll:
+    """Read a poll; what makes no sense is an ApiError that says what would."""
+    kind = PATHS.get(request.path.replace("%3A", ":"))
+    if kind is None or request.method != "POST":
+        raise ApiError(
+            "UnknownOperationException",
+            f"there is no {readable(request.method)} {readable(request.path)}; discovery is POST {', '.join(PATHS)}",
+        )
+    asked = _object(_plain(request), "the body")
+    node = asked.get("node")
+    metadata = node.get("metadata") if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping) or not isinstance(metadata, Mapping):
+        raise bad_request("node.metadata is missing: it says for which virtual node Envoy asks")
+    names = asked.get("resource_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise bad_request("resource_names must be a list of names")
+    return Poll(
+        kind,
+        MeshKey(_text(metadata, "meshOwner"), _text(metadata, "mesh")),
+        _path(metadata),
+        _interception(metadata),
+        _poll_seconds(metadata),
+        str(asked.get("version_info", "")),
+        tuple(names),
+        readable(str(node.get("id", ""))[-100:]),
+    )
+
+
+def _plain(request: Request) -> bytes:
+    """Unpack a body; one that would grow beyond the limit is refused before it has."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise bad_request(f"content-encoding is {readable(encoding)}; it must be gzip or none")
+    body = request.body
+    if encoding == "gzip":
+        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            body = unpacking.decompress(body, LARGEST_POLL + 1)
+        except zlib.error as error:
+            raise bad_request(f"the body is not gzip: {error}") from error
+        if len(body) <= LARGEST_POLL and not unpacking.eof:
+            raise bad_request("the body is cut off: its gzip has no end")
+    if len(body) > LARGEST_POLL:
+        raise ApiError("RequestEntityTooLargeException", f"the body has more than {LARGEST_POLL} bytes")
+    return body
+
+
+def _object(body: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"{what} is not JSON: {type(error).__name__}") from error
+    if not isinstance(document, dict):
+        raise bad_request(f"{what} must be a JSON object")
+    return document
+
+
+def _text(metadata: Mapping[str, Any], name: str) -> str:
+    value = metadata.get(name)
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise bad_request(f"node.metadata.{name} is {readable(str(value))}; it must be a name")
+    return value
+
+
+def _path(metadata: Mapping[str, Any]) -> str:
+    path = metadata.get("resource")
+    found = split_path(path) if isinstance(path, str) else None
+    if not isinstance(path, str) or found is None or found[0] not in (VIRTUAL_NODE, VIRTUAL_GATEWAY):
+        raise bad_request(
+            f"node.metadata.resource is {readable(str(path))}; it must be virtualNode/NAME or virtualGateway/NAME"
+        )
+    return path
+
+
+def _interception(metadata: Mapping[str, Any]) -> str:
+    value = metadata.get("interception")
+    if value not in INTERCEPTIONS:
+        raise bad_request(
+            f"node.metadata.interception is {readable(str(value))}; it must be one of {', '.join(INTERCEPTIONS)}"
+        )
+    return str(value)
+
+
+def _poll_seconds(metadata: Mapping[str, Any]) -> int:
+    """Envoy writes all numbers of metadata as floating ones."""
+    value = metadata.get("pollSeconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= LONGEST_INTERVAL:
+        raise bad_request(
+            f"node.metadata.pollSeconds is {readable(str(value))}; it must be a number from 1 to {LONGEST_INTERVAL}"
+        )
+    return int(value)
