@@ -7,6 +7,7 @@ MeshiftError
 │   ├── InvalidSetting a stack parameter
 │   └── InvalidEvent   an event that is none of ours, or not whole
 ├── NotFound           a resource that was named does not exist (any more)
+├── Untranslatable     a part of a mesh that Envoy's configuration has no words for
 ├── ClaimHeld          another rollout is at work on the same virtual service
 └── Busy               a service of AWS asks for patience
 """
@@ -38,6 +39,10 @@ class InvalidEvent(Refused):
 
 class NotFound(MeshiftError):
     """A resource that was named does not exist (any more)."""
+
+
+class Untranslatable(MeshiftError):
+    """A part of a mesh cannot be said in Envoy's configuration; what is around it can."""
 
 
 class ClaimHeld(MeshiftError):

@@ -1,0 +1,42 @@
+"""Virtual hosts: how a request finds its virtual service by Host."""
+
+from collections.abc import Sequence
+
+from domain.discovery.routes import EVERYTHING, NOBODY, http_routes
+from domain.discovery.services import Port, Service
+from domain.discovery.terms import Fault, Moved
+from domain.discovery.view import MeshView
+from domain.discovery.xds import Resource
+
+
+def virtual_hosts(view: MeshView, services: Sequence[Service], moved: Moved) -> tuple[list[Resource], list[Fault]]:
+    """Write a virtual host for each http port of each service; a service that nobody provides answers 503.
+
+    Names are compared without case, as Host is; of two that differ in case only, the first is served.
+    """
+    hosts, faults, taken = [], [], dict[str, str]()
+    for service in services:
+        other = taken.setdefault(service.name.lower(), service.name)
+        if other != service.name:
+            said = f"its name differs from that of {other} in upper and lower case only, which Host does not tell"
+            faults.append(Fault(f"virtualService/{service.name}", said))
+            continue
+        ports = [port for port in service.ports if port.protocol != "tcp"]
+        if not service.ports:
+            nowhere = [{"match": EVERYTHING, **NOBODY}]
+            hosts.append({"name": service.name, "domains": domains(service, None, ports), "routes": nowhere})
+        for port in ports:
+            routes, found = http_routes(view, service, port, moved)
+            faults += found
+            name = f"{service.name}:{port.number}"
+            hosts.append({"name": name, "domains": domains(service, port, ports), "routes": routes})
+    return hosts, faults
+
+
+def domains(service: Service, port: Port | None, ports: Sequence[Port]) -> list[str]:
+    """The values of Host that mean a port of a service: of several, the one that is named, else 80, else the first."""
+    if port is None or len(ports) == 1:
+        return [service.name, f"{service.name}:*"]
+    numbers = [each.number for each in ports]
+    default = 80 if 80 in numbers else numbers[0]
+    return [f"{service.name}:{port.number}", *([service.name] if port.number == default else [])]

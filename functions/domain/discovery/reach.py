@@ -1,0 +1,105 @@
+"""What a proxy's clusters are: every listener of a virtual node that its services may lead to, whatever the weight."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from domain.discovery.clusters import host_of, node_cluster
+from domain.discovery.endpoints import matching
+from domain.discovery.hostnames import ip_preference
+from domain.discovery.routes import Upstream, upstreams
+from domain.discovery.services import Service, client_policy, mappings
+from domain.discovery.terms import CloudMapQuery, Fault, Instances, Moved
+from domain.discovery.tls import caller_tls
+from domain.discovery.view import Document, MeshView
+from domain.discovery.xds import Resource
+from domain.errors import Untranslatable
+
+Spec = Mapping[str, Any]
+Reached = Mapping[Upstream, Document]
+"""A listener of a virtual node → the node's document."""
+
+
+def reach(view: MeshView, services: Sequence[Service], moved: Moved) -> tuple[Reached, set[Fault]]:
+    """Collect what needs a cluster: all that routes name, and all listeners of the nodes that were named lately."""
+    reached: dict[Upstream, Document] = {}
+    faults: set[Fault] = set()
+    for each in (each for service in services for port in service.ports for each in upstreams(view, service, port)):
+        if isinstance(each, Fault):
+            faults.add(each)
+        else:
+            reached[each] = view.resources[f"virtualNode/{each.node}"]
+    own = [service.name for service in services if service.own_policy]
+    for path, document in moved.former.items():
+        for number, protocol in mappings(document["spec"]):
+            for service in ("", *own):
+                reached.setdefault(Upstream(path.partition("/")[2], number, protocol, service), document)
+    return reached, faults
+
+
+def queries(view: MeshView, reached: Reached) -> tuple[CloudMapQuery, ...]:
+    """Say what has to be asked of Cloud Map, in order.
+
+    Only about nodes that the mesh owner's account made: a node means its own account's namespaces, and those of
+    others cannot be read.
+    """
+    asked = {query_of(each, document) for each, document in reached.items() if is_ours(view, document)}
+    return tuple(sorted(query for query in asked if query))
+
+
+def query_of(upstream: Upstream, document: Document) -> CloudMapQuery | None:
+    """What a virtual node asks of Cloud Map, or None when it is discovered in another way."""
+    found = document["spec"].get("serviceDiscovery", {}).get("awsCloudMap")
+    if found is None:
+        return None
+    attributes = tuple(sorted((each["key"], each["value"]) for each in found.get("attributes", ())))
+    return CloudMapQuery(found["namespaceName"], found["serviceName"], attributes, f"virtualNode/{upstream.node}")
+
+
+def is_ours(view: MeshView, document: Document) -> bool:
+    """Whether the mesh owner's account made a resource."""
+    owner: str = document.get("metadata", {}).get("resourceOwner", view.owner)
+    return owner == view.owner
+
+
+def reached_clusters(
+    view: MeshView, path: str, services: Sequence[Service], reached: Reached, instances: Instances
+) -> tuple[list[Resource], set[Fault]]:
+    """Write the clusters of a proxy. One that cannot be written is missing: what is sent there is answered with 503."""
+    default = client_policy((view.find_spec(path) or {}).get("backendDefaults", {}))
+    policies = {service.name: service.policy for service in services}
+    written, faults = [], set()
+    for each in sorted(reached):
+        where = f"the client policy for {each.service}" if each.service else "spec.backendDefaults.clientPolicy.tls"
+        policy = policies[each.service] if each.service else default
+        try:
+            written.append(cluster_of(view, each, reached[each], policy, where, instances))
+        except Untranslatable as error:
+            faults.add(Fault(path, str(error)))
+        if query_of(each, reached[each]) and not is_ours(view, reached[each]):
+            owner = reached[each]["metadata"]["resourceOwner"]
+            said = f"spec.serviceDiscovery.awsCloudMap is account {owner}'s, which cannot be read from here; use dns"
+            faults.add(Fault(f"virtualNode/{each.node}", said))
+    return written, faults
+
+
+def cluster_of(
+    view: MeshView, upstream: Upstream, document: Document, policy: Spec | None, where: str, instances: Instances
+) -> Resource:
+    """Write the cluster of one listener of a virtual node; a node without listeners is taken at its callers' word."""
+    spec = document["spec"]
+    listeners = spec.get("listeners", ())
+    assumed = {"portMapping": {"port": upstream.port, "protocol": upstream.protocol}}
+    listener = next((each for each in listeners if each["portMapping"]["port"] == upstream.port), assumed)
+    discovery = spec.get("serviceDiscovery", {})
+    query = query_of(upstream, document)
+    found = matching(instances.get(query, ()), dict(query.attributes)) if query else []
+    return node_cluster(
+        upstream.cluster(view.name),
+        discovery,
+        listener,
+        ip_preference(view, spec),
+        # What an instance registered is one port; it says which only where there is one.
+        found if len(listeners) < 2 else [replace(each, port=None) for each in found],
+        caller_tls(policy, listener, host_of(discovery), where),
+    )
