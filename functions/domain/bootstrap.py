@@ -6,9 +6,11 @@ provider and from nowhere else, so that no key that happens to lie in the enviro
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from domain.discovery.tls import SDS_CLUSTER
 from domain.errors import InvalidSetting
 
 ADMIN_PORT = 9901
@@ -17,18 +19,38 @@ DISCOVERY = "xds"
 REQUEST_SECONDS = 5
 """How long a poll waits for its answer: a cold function that reads a large mesh needs its time."""
 TRUSTED_CAS = "/etc/ssl/certs/ca-certificates.crt"
+SECRETS_SOCKET = "/run/spire/sockets/agent.sock"
+"""SPIRE's agent, as in App Mesh's user guide, "Transport Layer Security"."""
+_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TYPES = "type.googleapis.com/envoy.extensions."
 
-IS_HEALTHY = (
-    f"exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT} && "
-    r"printf 'GET /ready HTTP/1.1\r\nHost: admin\r\n\r\n"
-    r"GET /stats?filter=total_listeners_active%%7Ccds.update_success HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n'"
-    " >&3 && answer=$(cat <&3) && [[ $answer == *LIVE* "
-    "&& $answer =~ total_listeners_active:\\ [1-9] && $answer =~ cds\\.update_success:\\ [1-9] ]]"
-)
-"""For bash, which upstream's image has; it has no curl. LIVE alone is not enough: Envoy is LIVE without a listener
-when discovery does not answer.
-"""
+_LISTENS, _HAS_CLUSTERS = "listener_manager.total_listeners_active", "cluster_manager.cds.update_success"
+_FILTER = quote(rf"^({_LISTENS}|{_HAS_CLUSTERS}|http\..*\.rds\..*\.update_success)$", safe="").replace("%", "%%")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where an Envoy listens; several on one machine need different ones."""
+
+    inbound: int = 15000
+    outbound: int = 15001
+    admin: int = ADMIN_PORT
+
+
+def is_healthy(admin_port: int = ADMIN_PORT) -> str:
+    """Write the health check, for bash, which upstream's image has; it has no curl.
+
+    LIVE is not enough: Envoy is LIVE without a listener when discovery does not answer. Clusters and routes must have
+    come once, so that what fails later makes nobody unhealthy.
+    """
+    return (
+        f"exec 3<>/dev/tcp/127.0.0.1/{admin_port} && "
+        r"printf 'GET /ready HTTP/1.1\r\nHost: admin\r\n\r\n"
+        rf"GET /stats?filter={_FILTER} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n'"
+        " >&3 && answer=$(cat <&3) && [[ $answer == *LIVE* "
+        rf"&& $answer =~ {_LISTENS}:\ [1-9] && $answer =~ {_HAS_CLUSTERS}:\ [1-9] && ! $answer =~ rds\.[^:]*:\ 0 ]]"
+    )
+
 
 _START = 'id=${ECS_CONTAINER_METADATA_URI_V4:-$HOSTNAME}; exec envoy --config-yaml "$0" --service-node "$1/${id##*/}"'
 
@@ -47,6 +69,7 @@ def bootstrap(
     interception: str = "transparent",
     *,
     compress: bool = False,
+    ports: Ports = Ports(),
 ) -> str:
     """Write the bootstrap of a virtual node's (or gateway's) Envoy as JSON.
 
@@ -54,7 +77,9 @@ def bootstrap(
     """
     url = urlsplit(discovery_url)
     if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/"):
-        raise InvalidSetting(f"the discovery endpoint {discovery_url!r} is not a URL such as https://discovery.example/")
+        raise InvalidSetting(
+            f"the discovery endpoint {discovery_url!r} is not a URL such as https://discovery.example/"
+        )
     resource = node_arn.split(":", 5)[5]
     owner, (_, mesh, path) = node_arn.split(":")[4], resource.split("/", 2)
     kind, _, name = path.partition("/")
@@ -68,16 +93,21 @@ def bootstrap(
                 "resource": path,
                 "interception": interception,
                 "pollSeconds": poll_seconds,
+                "inboundPort": ports.inbound,
+                "outboundPort": ports.outbound,
             },
         },
-        "admin": {"address": _address("127.0.0.1", ADMIN_PORT)},
+        "admin": {"address": _address("127.0.0.1", ports.admin)},
         "stats_config": {"stats_tags": [_tag("appmesh.mesh", mesh), _tag(_TAGS.get(kind, kind), name)]},
         "dynamic_resources": {
             "cds_config": {**polled(poll_seconds), "initial_fetch_timeout": "0.05s"},
             "lds_config": {**polled(poll_seconds), "initial_fetch_timeout": "0s"},
         },
         "static_resources": {
-            "clusters": [_discovery_cluster(url.scheme, url.hostname, url.port, signing_name, region, compress)]
+            "clusters": [
+                _discovery_cluster(url.scheme, url.hostname, url.port, signing_name, region, compress),
+                _secrets_cluster(),
+            ]
         },
     }
     return json.dumps(document, separators=(",", ":"), sort_keys=True)
@@ -127,7 +157,7 @@ def _discovery_cluster(
         "type": "LOGICAL_DNS",
         "connect_timeout": "2s",
         "load_assignment": {"cluster_name": DISCOVERY, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+        "typed_extension_protocol_options": {_HTTP: options},
     }
     if secure:
         names = [{"san_type": "DNS", "matcher": {"exact": host}}]
@@ -139,6 +169,21 @@ def _discovery_cluster(
             common_tls_context={"validation_context": validation},
         )
     return cluster
+
+
+def _secrets_cluster() -> dict[str, Any]:
+    """Where certificates come from that virtual nodes name by secret: Envoy takes them from static clusters only."""
+    endpoint = {"endpoint": {"address": {"pipe": {"path": SECRETS_SOCKET}}}}
+    options = {
+        "@type": _TYPES + "upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    return {
+        "name": SDS_CLUSTER,
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": SDS_CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "typed_extension_protocol_options": {_HTTP: options},
+    }
 
 
 def _filters(host: str, signing_name: str, region: str, compress: bool) -> list[dict[str, Any]]:

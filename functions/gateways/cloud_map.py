@@ -4,7 +4,7 @@ When Cloud Map does not answer, or asks for patience, what it answered last coun
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from domain.discovery.configuration import CloudMapQuery, Instance
+from domain.discovery.terms import CloudMapQuery, Instance
 from domain.errors import Busy
 from gateways.clients import error_code
 
@@ -28,9 +28,9 @@ AT_ONCE = 8
 class CloudMap:
     """The instances of this account's services, as this container knows them."""
 
-    def __init__(self, client: Any = None) -> None:
+    def __init__(self, client: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with nothing known; the client is made when it is first needed."""
-        self._client = client
+        self._client, self._clock = client, clock
         self._known: dict[CloudMapQuery, tuple[float, tuple[Instance, ...]]] = {}
 
     def instances(self, queries: Iterable[CloudMapQuery], seconds: float) -> Instances:
@@ -39,7 +39,7 @@ class CloudMap:
         Raises Busy when it fails and nothing is known yet: nobody there would be a lie. A service that does not exist
         has no instances.
         """
-        now, wanted = time.monotonic(), list(queries)
+        now, wanted = self._clock(), list(queries)
         old = [query for query in wanted if query not in self._known or self._known[query][0] + seconds <= now]
         if old:
             if len(self._known) > MOST_SERVICES:

@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from gateways.clients import client
 from tests.hosted_mesh import Body, hosted_mesh
+from tests.polls import Discovery, make_tutorial
 from tests.shapes import TAGS, route_spec, task_definition, tasks
 
 REGION = "us-east-1"
@@ -149,6 +150,20 @@ def hosted(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with hosted_mesh() as mesh:
         yield mesh
+
+
+@pytest.fixture
+def tutorial(hosted):
+    """The tutorial's mesh, hosted; gives back its owner's client."""
+    client = hosted.client()
+    make_tutorial(client)
+    return client
+
+
+@pytest.fixture
+def discovery(hosted, tutorial):
+    """What the Envoys of that mesh are answered."""
+    return Discovery(hosted)
 
 
 @pytest.fixture

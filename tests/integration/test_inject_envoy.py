@@ -106,7 +106,7 @@ def test_a_hosted_mesh_without_discovery_gets_no_envoy_that_could_not_start(aws,
     monkeypatch.setenv("CONTROL_PLANE", "hosted")
     answer = handler(service.document(), context)
     assert answer["outcome"] == "Refused"
-    assert "no DiscoveryEndpoint" in answer["reason"]
+    assert "no discovery URL" in answer["reason"]
     assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from domain.discovery.configuration import Configuration, Resource
+from domain.discovery.terms import Configuration, Resource
 
 TYPE_URLS = {
     "clusters": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
@@ -34,7 +34,7 @@ def texts_of(configuration: Configuration, kind: str) -> dict[str, str]:
     return {each[member]: json.dumps(each, separators=(",", ":"), sort_keys=True) for each in found}
 
 
-def answer_of_texts(kind: str, texts: Iterable[str]) -> Answer:
+def answer_of(kind: str, texts: Iterable[str]) -> Answer:
     """Write the response for resources of a kind, which are written already."""
     listed = ",".join(texts)
     version = hashlib.sha256(listed.encode()).hexdigest()[:16]

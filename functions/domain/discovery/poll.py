@@ -4,7 +4,8 @@
     {"version_info": "9f86d081884c7d65",
      "node": {"id": "mesh/apps/virtualNode/serviceA/TASK",
               "metadata": {"mesh": "apps", "meshOwner": "111122223333", "resource": "virtualNode/serviceA",
-                           "interception": "transparent", "pollSeconds": 5}},
+                           "interception": "transparent", "pollSeconds": 5,
+                           "inboundPort": 15000, "outboundPort": 15001}},
      "resource_names": ["serviceb.apps.local"]}
 
 Envoy repeats the whole node in every request, and with it the list of its extensions: 77 KB, which it may compress.
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.discovery.configuration import Options
+from domain.discovery.terms import Options
 from domain.hosted.errors import ApiError, bad_request
 from domain.hosted.kinds import NAME, VIRTUAL_GATEWAY, VIRTUAL_NODE, MeshKey, split_path
 from domain.hosted.requests import Request
@@ -39,19 +40,15 @@ class Poll:
     kind: str
     mesh: MeshKey
     path: str
-    interception: str
-    poll_seconds: int
+    options: Options
     version: str = ""
     names: tuple[str, ...] = ()
     envoy: str = ""
-
-    def options(self, region: str) -> Options:
-        """How this Envoy is set up."""
-        return Options(self.interception, region, poll_seconds=self.poll_seconds)
+    """The last part of its id: which task it is."""
 
 
-def poll_of(request: Request) -> Poll:
-    """Read a poll; what makes no sense is an ApiError that says what would."""
+def poll_of(request: Request, region: str) -> Poll:
+    """Read a poll in a Region; what makes no sense is an ApiError that says what would."""
     kind = PATHS.get(request.path.replace("%3A", ":"))
     if kind is None or request.method != "POST":
         raise ApiError(
@@ -70,11 +67,16 @@ def poll_of(request: Request) -> Poll:
         kind,
         MeshKey(_text(metadata, "meshOwner"), _text(metadata, "mesh")),
         _path(metadata),
-        _interception(metadata),
-        _poll_seconds(metadata),
+        Options(
+            _interception(metadata),
+            region,
+            _number(metadata, "inboundPort", 65535),
+            _number(metadata, "outboundPort", 65535),
+            _number(metadata, "pollSeconds", LONGEST_INTERVAL),
+        ),
         str(asked.get("version_info", "")),
         tuple(names),
-        readable(str(node.get("id", ""))[-100:]),
+        readable(str(node.get("id", "")).rpartition("/")[2]),
     )
 
 
@@ -133,11 +135,9 @@ def _interception(metadata: Mapping[str, Any]) -> str:
     return str(value)
 
 
-def _poll_seconds(metadata: Mapping[str, Any]) -> int:
-    """Envoy writes all numbers of metadata as floating ones."""
-    value = metadata.get("pollSeconds")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= LONGEST_INTERVAL:
-        raise bad_request(
-            f"node.metadata.pollSeconds is {readable(str(value))}; it must be a number from 1 to {LONGEST_INTERVAL}"
-        )
+def _number(metadata: Mapping[str, Any], name: str, most: int) -> int:
+    """Numbers of metadata are floating ones on their way: its type has no others."""
+    value = metadata.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= most:
+        raise bad_request(f"node.metadata.{name} is {readable(str(value))}; it must be a number from 1 to {most}")
     return int(value)
