@@ -41,7 +41,7 @@ Part = tuple[list[Resource], list[Resource], list[Resource], list[Fault]]
 
 def cloud_map_queries(view: MeshView, path: str, moved: Moved = NOTHING_MOVED) -> tuple[CloudMapQuery, ...]:
     """Say what has to be asked of Cloud Map for one proxy's configuration: nodes of the mesh owner's account only."""
-    reached, _ = reach(view, services_of(view, path), moved)
+    reached, _ = reach(view, services_of(view, path)[0], moved)
     return queries(view, reached)
 
 
@@ -55,7 +55,7 @@ def configuration(
     """
     if view.find_spec(path) is None or not path.startswith(("virtualNode/", "virtualGateway/")):
         raise NotFound(f"mesh {view.name} has no {path}")
-    services = services_of(view, path)
+    services, alike = services_of(view, path)
     reached, faults = reach(view, services, moved)
     upstreams, missing = reached_clusters(view, path, services, reached, instances)
     translate = gateway if path.startswith("virtualGateway/") else node
@@ -69,7 +69,7 @@ def configuration(
             for each in upstreams
             if each["type"] == "STATIC"
         ),
-        faults=tuple(sorted({*faults, *missing, *more})),
+        faults=tuple(sorted({*alike, *faults, *missing, *more})),
     )
 
 
