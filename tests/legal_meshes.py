@@ -21,7 +21,19 @@ PORTS = (80, 443, 8080)
 TEXT = st.sampled_from(["/", "/health", "*", "%", "a.b", "Ä", "x-y"]) | st.text(min_size=1, max_size=9)
 REGEXES = st.sampled_from(["/v[0-9]+/.*", "(?i)a|b", r"\d{3}", "[[:alpha:]]+", "(?=x)", r"(a)\1", "[", "a**"])
 FORMATS = st.sampled_from(
-    ["%REQ(:PATH)% %RESPONSE_CODE%\n", "100%%", "%START_TIME(%Y-%m)%", "%UPSTREAM_HOST%", "no", "%", "%req%", "100%"]
+    [
+        "%REQ(:PATH)% %RESPONSE_CODE%\n",
+        "100%%",
+        "%START_TIME(%Y-%m)%",
+        "%UPSTREAM_HOST%",
+        "no",
+        "%",
+        "%req%",
+        "100%",
+        "%NO%",
+        "%REQ%",
+        "%DURATION:5%",
+    ]
 )
 DURATION = st.fixed_dictionaries(
     {"unit": st.sampled_from(["s", "ms"]), "value": st.sampled_from([0, 1, 15, 2500, 2**40, 2**63 - 1])}

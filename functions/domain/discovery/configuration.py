@@ -6,6 +6,7 @@ from domain.discovery.egress import EGRESS, allows_all, aws_domain, passthrough_
 from domain.discovery.gateways import gateway_listeners, gateway_routes, onward_cluster
 from domain.discovery.hosts import virtual_hosts
 from domain.discovery.ingress import ingress
+from domain.discovery.logs import format_fault
 from domain.discovery.proxying import outside_routes, proxy_egress, tcp_hosts, tunnelled
 from domain.discovery.reach import queries, reach, reached_clusters
 from domain.discovery.services import Service, services_of
@@ -60,6 +61,8 @@ def configuration(
     upstreams, missing = reached_clusters(view, path, services, reached, instances)
     translate = gateway if path.startswith("virtualGateway/") else node
     clusters, listeners, routes, more = translate(view, path, services, options, moved)
+    logged = format_fault(view.resources[path]["spec"])
+    more += [Fault(path, logged)] if logged else []
     return Configuration(
         clusters=in_order([*upstreams, *clusters]),
         listeners=in_order(listeners),
