@@ -19,19 +19,25 @@ ENVOY = Path(envoy.__file__).parent / "_bin" / "envoy"
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
-def static_bootstrap(*configurations: Configuration, prefixes: bool = False) -> dict[str, Any]:
-    """Put configurations into one bootstrap; several of them need `prefixes`, which make their names differ."""
+def static_bootstrap(*configurations: Configuration) -> dict[str, Any]:
+    """Put configurations into one bootstrap. Of several, the clusters have to differ in their names; listeners get
+    names and ports of their own.
+    """
     resources: dict[str, list[Any]] = {"clusters": [secrets()], "listeners": []}
     for index, each in enumerate(configurations):
-        prefix = f"{index}/" if prefixes else ""
-        resources["clusters"] += [renamed(cluster, prefix) for cluster in each.clusters]
+        resources["clusters"] += [plain(cluster) for cluster in each.clusters]
         routes = {route["name"]: route for route in each.routes}
-        resources["listeners"] += [inlined(renamed(listener, prefix), routes) for listener in each.listeners]
-    return {"static_resources": resources}
+        for listener in each.listeners:
+            listener = inlined(plain(listener), routes)
+            if len(configurations) > 1:
+                listener["name"] = f"{index}/{listener['name']}"
+                listener["address"]["socket_address"]["port_value"] = 10_000 + len(resources["listeners"])
+            resources["listeners"].append(listener)
+    return {"node": {"id": "test", "cluster": "test"}, "static_resources": resources}
 
 
-def renamed(resource: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {**{key: value for key, value in resource.items() if key != "@type"}, "name": prefix + resource["name"]}
+def plain(resource: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in resource.items() if key != "@type"}
 
 
 def inlined(listener: Any, routes: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +48,7 @@ def inlined(listener: Any, routes: dict[str, Any]) -> dict[str, Any]:
         for config in [each["typed_config"] for each in chain.get("filters", ())]:
             if "rds" in config:
                 found = routes[config.pop("rds")["route_config_name"]]
-                config["route_config"] = {**renamed(found, ""), "validate_clusters": False}
+                config["route_config"] = {**plain(found), "validate_clusters": False}
             elif "route_config" in config:
                 config["route_config"]["validate_clusters"] = False
     return listener

@@ -11,6 +11,7 @@ from domain.discovery.endpoints import cloud_map_endpoints
 from domain.discovery.hostnames import lookup_family
 from domain.discovery.terms import Instance
 from domain.discovery.xds import CLUSTER, EXTENSIONS, UINT32, Resource, endpoint, load_assignment, millis, seconds
+from domain.errors import Untranslatable
 
 Spec = Mapping[str, Any]
 UNLIMITED = 2**31 - 1
@@ -70,8 +71,7 @@ def node_cluster(
         **found(name, discovery, listener, preference, instances),
     }
     if "healthCheck" in listener:
-        cluster["health_checks"] = [health_check(listener["healthCheck"], host_of(discovery))]
-        cluster["ignore_health_on_host_removal"] = True
+        cluster |= checked(listener["healthCheck"], host_of(discovery), mapping["protocol"])
     if "outlierDetection" in listener:
         cluster["outlier_detection"] = outlier_detection(listener["outlierDetection"])
     if transport_socket:
@@ -102,6 +102,18 @@ def host_of(discovery: Spec) -> str:
         return f"{discovery['awsCloudMap']['serviceName']}.{discovery['awsCloudMap']['namespaceName']}"
     name: str = discovery.get("dns", {}).get("hostname", "")
     return name
+
+
+def checked(policy: Spec, host: str, protocol: str) -> Resource:
+    """How a cluster is checked. gRPC's check needs a cluster that speaks HTTP/2, which does a tcp one no harm.
+
+    Raises Untranslatable for a gRPC check of an http listener.
+    """
+    by_grpc = policy["protocol"] == "grpc"
+    if by_grpc and protocol == "http":
+        raise Untranslatable("healthCheck.protocol is grpc, which a listener of protocol http cannot answer")
+    speaks = speaking("grpc") if by_grpc and protocol == "tcp" else {}
+    return {"health_checks": [health_check(policy, host)], "ignore_health_on_host_removal": True, **speaks}
 
 
 def health_check(policy: Spec, host: str) -> Resource:

@@ -6,6 +6,7 @@ from domain.discovery.egress import EGRESS, allows_all, aws_domain, passthrough_
 from domain.discovery.gateways import gateway_listeners, gateway_routes, onward_cluster
 from domain.discovery.hosts import virtual_hosts
 from domain.discovery.ingress import ingress
+from domain.discovery.logs import format_fault
 from domain.discovery.proxying import outside_routes, proxy_egress, tcp_hosts, tunnelled
 from domain.discovery.reach import queries, reach, reached_clusters
 from domain.discovery.services import Service, services_of
@@ -41,7 +42,7 @@ Part = tuple[list[Resource], list[Resource], list[Resource], list[Fault]]
 
 def cloud_map_queries(view: MeshView, path: str, moved: Moved = NOTHING_MOVED) -> tuple[CloudMapQuery, ...]:
     """Say what has to be asked of Cloud Map for one proxy's configuration: nodes of the mesh owner's account only."""
-    reached, _ = reach(view, services_of(view, path), moved)
+    reached, _ = reach(view, services_of(view, path)[0], moved)
     return queries(view, reached)
 
 
@@ -55,11 +56,13 @@ def configuration(
     """
     if view.find_spec(path) is None or not path.startswith(("virtualNode/", "virtualGateway/")):
         raise NotFound(f"mesh {view.name} has no {path}")
-    services = services_of(view, path)
+    services, alike = services_of(view, path)
     reached, faults = reach(view, services, moved)
     upstreams, missing = reached_clusters(view, path, services, reached, instances)
     translate = gateway if path.startswith("virtualGateway/") else node
     clusters, listeners, routes, more = translate(view, path, services, options, moved)
+    logged = format_fault(view.resources[path]["spec"])
+    more += [Fault(path, logged)] if logged else []
     return Configuration(
         clusters=in_order([*upstreams, *clusters]),
         listeners=in_order(listeners),
@@ -69,7 +72,7 @@ def configuration(
             for each in upstreams
             if each["type"] == "STATIC"
         ),
-        faults=tuple(sorted({*faults, *missing, *more})),
+        faults=tuple(sorted({*alike, *faults, *missing, *more})),
     )
 
 

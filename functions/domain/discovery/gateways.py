@@ -189,7 +189,7 @@ def path_rewrite(match: Spec, rewrite: Spec) -> Resource:
     >>> path_rewrite({"prefix": "/chapter"}, {})["regex_rewrite"]["pattern"]["regex"]
     '^/chapter/?'
     """
-    if "path" in rewrite:
+    if "exact" in rewrite.get("path", {}):
         return regex_rewrite("^.*$", rewrite["path"]["exact"])
     if "path" in match:
         return {}

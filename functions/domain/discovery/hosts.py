@@ -10,17 +10,9 @@ from domain.discovery.xds import Resource
 
 
 def virtual_hosts(view: MeshView, services: Sequence[Service], moved: Moved) -> tuple[list[Resource], list[Fault]]:
-    """Write a virtual host for each http port of each service; a service that nobody provides answers 503.
-
-    Names are compared without case, as Host is; of two that differ in case only, the first is served.
-    """
-    hosts, faults, taken = [], [], dict[str, str]()
+    """Write a virtual host for each http port of each service; a service that nobody provides answers 503."""
+    hosts, faults = [], []
     for service in services:
-        other = taken.setdefault(service.name.lower(), service.name)
-        if other != service.name:
-            said = f"its name differs from that of {other} in upper and lower case only, which Host does not tell"
-            faults.append(Fault(f"virtualService/{service.name}", said))
-            continue
         ports = [port for port in service.ports if port.protocol != "tcp"]
         if not service.ports:
             nowhere = [{"match": EVERYTHING, **NOBODY}]

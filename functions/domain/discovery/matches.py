@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domain.discovery.regexes import check_regex
 from domain.discovery.xds import Resource
 from domain.errors import Untranslatable
+from domain.re2 import check_regex
 
 Spec = Mapping[str, Any]
 

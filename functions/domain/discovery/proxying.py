@@ -39,7 +39,7 @@ TCP_IDLE = "3600s"
 def proxy_egress(view: MeshView, path: str, options: Options) -> tuple[list[Resource], list[Resource]]:
     """Write the listener of a forward proxy, and the clusters that are its own."""
     spec = view.find_spec(path) or {}
-    cache = {"name": "outside", "dns_lookup_family": lookup_family(ip_preference(view, spec))}
+    cache = {"name": outside_name(view), "dns_lookup_family": lookup_family(ip_preference(view, spec))}
     resolving = extension(
         "envoy.filters.http.dynamic_forward_proxy",
         "filters.http.dynamic_forward_proxy.v3.FilterConfig",

@@ -71,35 +71,45 @@ def reached_clusters(
     written, faults = [], set()
     for each in sorted(reached):
         where = f"the client policy for {each.service}" if each.service else "spec.backendDefaults.clientPolicy.tls"
-        policy = policies[each.service] if each.service else default
+        policy, document = policies[each.service] if each.service else default, reached[each]
+        listener = listener_of(each, document)
         try:
-            written.append(cluster_of(view, each, reached[each], policy, where, instances))
+            secured = caller_tls(policy, listener, host_of(document["spec"].get("serviceDiscovery", {})), where)
         except Untranslatable as error:
             faults.add(Fault(path, str(error)))
-        if query_of(each, reached[each]) and not is_ours(view, reached[each]):
-            owner = reached[each]["metadata"]["resourceOwner"]
+            continue
+        try:
+            written.append(cluster_of(view, each, document, listener, secured, instances))
+        except Untranslatable as error:
+            faults.add(Fault(f"virtualNode/{each.node}", str(error)))
+        if query_of(each, document) and not is_ours(view, document):
+            owner = document["metadata"]["resourceOwner"]
             said = f"spec.serviceDiscovery.awsCloudMap is account {owner}'s, which cannot be read from here; use dns"
             faults.add(Fault(f"virtualNode/{each.node}", said))
     return written, faults
 
 
-def cluster_of(
-    view: MeshView, upstream: Upstream, document: Document, policy: Spec | None, where: str, instances: Instances
-) -> Resource:
-    """Write the cluster of one listener of a virtual node; a node without listeners is taken at its callers' word."""
-    spec = document["spec"]
-    listeners = spec.get("listeners", ())
+def listener_of(upstream: Upstream, document: Document) -> Spec:
+    """The listener that is reached; a node without listeners is taken at its callers' word."""
     assumed = {"portMapping": {"port": upstream.port, "protocol": upstream.protocol}}
-    listener = next((each for each in listeners if each["portMapping"]["port"] == upstream.port), assumed)
-    discovery = spec.get("serviceDiscovery", {})
+    listeners = document["spec"].get("listeners", ())
+    return next((each for each in listeners if each["portMapping"]["port"] == upstream.port), assumed)
+
+
+def cluster_of(
+    view: MeshView,
+    upstream: Upstream,
+    document: Document,
+    listener: Spec,
+    secured: Resource | None,
+    instances: Instances,
+) -> Resource:
+    """Write the cluster of one listener of a virtual node."""
+    spec = document["spec"]
     query = query_of(upstream, document)
     found = matching(instances.get(query, ()), dict(query.attributes)) if query else []
-    return node_cluster(
-        upstream.cluster(view.name),
-        discovery,
-        listener,
-        ip_preference(view, spec),
-        # What an instance registered is one port; it says which only where there is one.
-        found if len(listeners) < 2 else [replace(each, port=None) for each in found],
-        caller_tls(policy, listener, host_of(discovery), where),
-    )
+    # What an instance registered is one port; it says which only where there is one.
+    if len(spec.get("listeners", ())) > 1:
+        found = [replace(each, port=None) for each in found]
+    name, preference = upstream.cluster(view.name), ip_preference(view, spec)
+    return node_cluster(name, spec.get("serviceDiscovery", {}), listener, preference, found, secured)

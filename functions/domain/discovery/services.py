@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.discovery.priorities import in_order
+from domain.discovery.terms import Fault
 from domain.discovery.view import MeshView
 from domain.hosted.specs import ROUTE_PROTOCOLS
 
@@ -36,8 +37,11 @@ class Service:
     """Whether that is meant for this service alone."""
 
 
-def services_of(view: MeshView, path: str) -> tuple[Service, ...]:
-    """List the virtual services that a node or gateway may reach, by name; those that do not exist yet are left out."""
+def services_of(view: MeshView, path: str) -> tuple[tuple[Service, ...], list[Fault]]:
+    """List the virtual services that a node or gateway may reach, by name; those that do not exist yet are left out.
+
+    Names are compared without case, as Host is; of two that differ in nothing else, the first is served.
+    """
     spec = view.find_spec(path) or {}
     default = client_policy(spec.get("backendDefaults", {}))
     found: dict[str, Service] = {}
@@ -46,7 +50,14 @@ def services_of(view: MeshView, path: str) -> tuple[Service, ...]:
         if service is not None and name not in found:
             own = policy is not None
             found[name] = Service(name, ports_of(view, service.get("provider", {})), policy if own else default, own)
-    return tuple(found[name] for name in sorted(found))
+    faults: list[Fault] = []
+    taken: dict[str, str] = {}
+    for name in sorted(found):
+        other = taken.setdefault(name.lower(), name)
+        if other != name:
+            said = f"its name differs from that of {other} in upper and lower case only, which Host does not tell"
+            faults.append(Fault(f"virtualService/{name}", said))
+    return tuple(found[name] for name in taken.values()), faults
 
 
 def declared(view: MeshView, path: str, spec: Spec) -> Iterator[tuple[str, Spec | None]]:
@@ -87,11 +98,23 @@ def router_ports(view: MeshView, path: str) -> tuple[Port, ...]:
     ordered = in_order(specs)
     listeners = mappings(view.find_spec(path) or {})
     if not listeners:
-        listeners = sorted({guessed_mapping(view, specs[route]) for route in ordered})
+        return guessed_ports(view, {route: specs[route] for route in ordered})
     ports = [Port(number, protocol) for number, protocol in listeners]
     return tuple(
         replace(port, routes=tuple(route for route in ordered if leads_from(specs[route], port))) for port in ports
     )
+
+
+def guessed_ports(view: MeshView, routes: Mapping[str, Spec]) -> tuple[Port, ...]:
+    """The ports of a router without listeners: where its routes' first targets listen. tcp is no match for http."""
+    found: dict[int, Port] = {}
+    for tcp in (False, True):
+        for path, spec in routes.items():
+            number, protocol = guessed_mapping(view, spec)
+            port = found.setdefault(number, Port(number, protocol)) if (protocol == "tcp") == tcp else None
+            if port and (port.protocol == "tcp") == tcp:
+                found[number] = replace(port, routes=(*port.routes, path))
+    return tuple(found[number] for number in sorted(found))
 
 
 def leads_from(route: Spec, port: Port) -> bool:
