@@ -24,8 +24,10 @@ SECRETS_SOCKET = "/run/spire/sockets/agent.sock"
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TYPES = "type.googleapis.com/envoy.extensions."
 
-_LISTENS, _HAS_CLUSTERS = "listener_manager.total_listeners_active", "cluster_manager.cds.update_success"
-_FILTER = quote(rf"^({_LISTENS}|{_HAS_CLUSTERS}|http\..*\.rds\..*\.update_success)$", safe="").replace("%", "%%")
+_LISTENS, _CAME = "listener_manager.total_listeners_active", r"ds\..*update_success"
+_FILTER = quote(rf"^({_LISTENS}|(cluster_manager\.c|listener_manager\.l|http\..*\.r){_CAME})$", safe="").replace(
+    "%", "%%"
+)
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,15 @@ class Ports:
 def is_healthy(admin_port: int = ADMIN_PORT) -> str:
     """Write the health check, for bash, which upstream's image has; it has no curl.
 
-    LIVE is not enough: Envoy is LIVE without a listener when discovery does not answer. Clusters and routes must have
-    come once, so that what fails later makes nobody unhealthy.
+    LIVE is not enough: Envoy is LIVE without a listener when discovery does not answer. Clusters, listeners and routes
+    must have been taken over once, all of them; what fails later makes nobody unhealthy.
     """
     return (
         f"exec 3<>/dev/tcp/127.0.0.1/{admin_port} && "
         r"printf 'GET /ready HTTP/1.1\r\nHost: admin\r\n\r\n"
         rf"GET /stats?filter={_FILTER} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n'"
         " >&3 && answer=$(cat <&3) && [[ $answer == *LIVE* "
-        rf"&& $answer =~ {_LISTENS}:\ [1-9] && $answer =~ {_HAS_CLUSTERS}:\ [1-9] && ! $answer =~ rds\.[^:]*:\ 0 ]]"
+        rf"&& $answer =~ {_LISTENS}:\ [1-9] && $answer == *cds.update_success* && ! $answer =~ update_success:\ 0 ]]"
     )
 
 

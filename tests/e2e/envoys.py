@@ -46,7 +46,7 @@ class Wire(ThreadingHTTPServer):
         """How the polls of a kind were answered."""
         return [status for path, status in list(self.answered) if path.endswith(f":{kind}")]
 
-    def xhandle_error(self, *_: Any) -> None:
+    def handle_error(self, *_: Any) -> None:
         """Envoys that end in the middle of a poll are no news."""
 
 
@@ -134,12 +134,12 @@ class Envoy:
         return {each["cluster"]["name"] for each in found}
 
     def weights(self) -> dict[str, int]:
-        """The weights by virtual node of its first egress route."""
+        """The weights by virtual node of its first egress route that leads to some."""
         (found,) = self.ask("/config_dump?resource=dynamic_route_configs")["configs"]
-        action = found["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
-        if "cluster" in action:
-            return {action["cluster"].split("/")[2]: 100}
-        return {each["name"].split("/")[2]: each["weight"] for each in action["weighted_clusters"]["clusters"]}
+        routes = [route for host in found["route_config"]["virtual_hosts"] for route in host["routes"]]
+        actions = [route["route"] for route in routes if "route" in route]
+        parts = next(each["weighted_clusters"]["clusters"] for each in actions if "weighted_clusters" in each)
+        return {each["name"].split("/")[2]: each["weight"] for each in parts}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,7 +13,7 @@ from tests.app_mesh_sweep import BACKEND, HTTP2
 from tests.e2e import envoys
 from tests.e2e.conftest import STRANGER, wait_for
 from tests.e2e.test_hosted_mesh import SHARED_MESHES, MeshApi
-from tests.polls import spec, weights
+from tests.polls import request_body, spec, weights
 
 MESH = "discovery"
 STAYS = 2.5
@@ -29,8 +30,8 @@ def api(aws):
 
 
 @pytest.fixture(scope="module")
-def mesh(api):
-    """serviceA calls serviceB, which has two nodes; all of it long settled for Envoys that start later."""
+def mesh(aws, api):
+    """serviceA calls serviceB, which has two nodes; `discover` is warm: cold starts take their time here."""
     client = api.client()
     client.create_mesh(meshName=MESH)
     node = partial(client.create_virtual_node, meshName=MESH)
@@ -42,7 +43,16 @@ def mesh(api):
     client.create_route(**router, routeName="all", spec=weights(serviceB=75, serviceBv2=25))
     provider = {"provider": {"virtualRouter": {"virtualRouterName": "serviceb"}}}
     client.create_virtual_service(meshName=MESH, virtualServiceName="serviceb.apps.local", spec=provider)
+    with ThreadPoolExecutor(3) as pool:
+        polls = pool.map(partial(poll, aws, resource="virtualNode/serviceA"), ["clusters", "listeners", "clusters"])
+        assert [status for status, _ in polls] == [200] * 3
     return client
+
+
+def poll(aws, kind, account=OWNER, **told):
+    """Ask as an Envoy does, without one."""
+    url = MeshApi(aws.instance, aws.owner.outputs["DiscoveryUrl"])
+    return url.send("POST", f"/v3/discovery:{kind}", request_body(kind, mesh=MESH, **told), account)
 
 
 @pytest.fixture
