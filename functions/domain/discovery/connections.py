@@ -11,7 +11,7 @@ ROUTER = extension("envoy.filters.http.router", "filters.http.router.v3.Router")
 
 
 def http_connections(stat_prefix: str, access_log: list[Resource], **settings: Any) -> Resource:
-    """Write the filter that takes HTTP/1 and HTTP/2 in, WebSocket included.
+    """Write the filter that takes HTTP/1 (of the old 1.0, too) and HTTP/2 in, WebSocket included.
 
     Between sidecars, X-Forwarded-For and x-envoy-* are passed on as they come: the edge has looked at them.
     """
@@ -23,6 +23,7 @@ def http_connections(stat_prefix: str, access_log: list[Resource], **settings: A
             "stat_prefix": stat_prefix,
             "upgrade_configs": upgrades,
             "http_filters": [ROUTER],
+            "http_protocol_options": {"accept_http_10": True},
             **({"access_log": access_log} if access_log else {}),
             **settings,
         },

@@ -27,8 +27,9 @@ def in_order(specs: Mapping[str, Spec]) -> list[str]:
 
 def vagueness(route: Spec) -> tuple[int, int, int]:
     """How little a route asks for: kind of path match, length of the path, number of other conditions."""
-    member = next((member for member in ROUTE_PROTOCOLS if member in route), "")
-    match = route.get(member, {}).get("match", {})
+    match: Spec = next((route[member].get("match", {}) for member in ROUTE_PROTOCOLS if member in route), {})
+    if match.keys() <= {"prefix"}:
+        return 2, -len(match.get("prefix", "")), 0
     others = sum(len(match.get(name, ())) for name in CONDITIONS) + sum(name in match for name in ("method", "scheme"))
     path = match.get("path", {})
     if "exact" in path or "methodName" in match:

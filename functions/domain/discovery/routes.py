@@ -1,8 +1,7 @@
 """Routes: from a matched request to weighted virtual nodes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.discovery.clusters import cluster_name
 from domain.discovery.matches import grpc_match, http_match
@@ -20,9 +19,11 @@ NOBODY: Resource = {"direct_response": {"status": 503}}
 """What a request gets that has nobody to go to."""
 
 
-@dataclass(frozen=True, order=True)
-class Upstream:
-    """A listener of a virtual node, as reached through one virtual service's TLS policy or, mostly, through any."""
+class Upstream(NamedTuple):
+    """A listener of a virtual node, as reached through one virtual service's TLS policy or, mostly, through any.
+
+    A plain tuple: a large mesh makes thousands of them, to be compared and sorted.
+    """
 
     node: str
     port: int
@@ -41,16 +42,16 @@ def upstream(view: MeshView, service: Service, port: Port, node: str, target_por
 
     A node without listeners is reached where the service is. Raises Untranslatable when there is no such node or port.
     """
-    spec = view.find_spec(f"virtualNode/{node}")
-    if spec is None:
+    listened = view.listened.get(node)
+    if listened is None:
         raise Untranslatable(f"the virtual node {node} does not exist")
-    mappings = [listener["portMapping"] for listener in spec.get("listeners", ())]
-    mappings = mappings or [{"port": target_port or port.number, "protocol": port.protocol}]
-    fitting = [each for each in mappings if target_port in (None, each["port"])]
+    fitting = [each for each in listened if target_port in (None, each[0])]
+    if not listened:
+        fitting = [(target_port or port.number, port.protocol)]
     if not fitting:
         raise Untranslatable(f"the virtual node {node} does not listen on port {target_port}")
-    chosen = next((each for each in fitting if each["protocol"] == port.protocol), fitting[0])
-    return Upstream(node, chosen["port"], chosen["protocol"], service.name if service.own_policy else "")
+    number, protocol = next((each for each in fitting if each[1] == port.protocol), fitting[0])
+    return Upstream(node, number, protocol, service.name if service.own_policy else "")
 
 
 def upstreams(view: MeshView, service: Service, port: Port) -> Iterator[Upstream | Fault]:
@@ -68,8 +69,9 @@ def upstreams(view: MeshView, service: Service, port: Port) -> Iterator[Upstream
 
 
 def weighted_targets(route: Spec | None) -> list[Spec]:
-    member = next(member for member in ROUTE_PROTOCOLS if member in (route or {}))
-    found: list[Spec] = (route or {})[member]["action"]["weightedTargets"]
+    """The targets of a route's spec, of whatever kind it is."""
+    kinds = (route[member] for member in ROUTE_PROTOCOLS if member in route) if route else ()
+    found: list[Spec] = next((kind["action"]["weightedTargets"] for kind in kinds), [])
     return found
 
 

@@ -29,6 +29,18 @@ class MeshView:
                 found.setdefault(path.rsplit("/", 2)[0], []).append(path)
         return {parent: tuple(sorted(paths)) for parent, paths in found.items()}
 
+    @cached_property
+    def listened(self) -> Mapping[str, tuple[tuple[int, str], ...]]:
+        """Port and protocol of each listener of each virtual node, by the node's name."""
+        return {
+            path.partition("/")[2]: tuple(
+                (each["portMapping"]["port"], each["portMapping"]["protocol"])
+                for each in document["spec"].get("listeners", ())
+            )
+            for path, document in self.resources.items()
+            if path.startswith("virtualNode/")
+        }
+
     def find_spec(self, path: str) -> Mapping[str, Any] | None:
         """The spec of a resource, or None when there is none."""
         document = self.resources.get(path)
