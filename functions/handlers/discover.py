@@ -21,7 +21,6 @@ from domain.hosted.access import STREAM, Ask, Caller, caller_of, refusal
 from domain.hosted.answers import error_response
 from domain.hosted.errors import ApiError
 from domain.hosted.kinds import arn_of
-from domain.hosted.requests import request_of
 from gateways.cloud_map import CloudMap
 from gateways.mesh_store import MeshStore
 from handlers.known_meshes import KnownMesh, KnownMeshes
@@ -57,7 +56,7 @@ def serve(event: Event, settings: DiscoverSettings, meshes: KnownMeshes, now: fl
     poll: Poll | None = None
     try:
         caller = caller_of(event)
-        poll = poll_of(request_of(event), settings.region)
+        poll = poll_of(event, settings.region)
         mesh = meshes.current(poll.mesh)
         check(caller, poll, mesh, settings)
         if mesh is None or poll.path not in mesh.view.resources:

@@ -163,11 +163,12 @@ class KnownMesh:
     def _made(self, poll: Poll, now: float) -> Proxy:
         """Translate; of a resource that cannot be translated, the last version that can takes its place."""
         faults: dict[str, Fault] = {}
-        ours = self.key.owner == self.shared.account  # that of another account cannot be asked
+        ours = self.key.owner == self.shared.account  # another account's Cloud Map cannot be asked
         while True:
             order = self._order(poll, now)
             view, moved = order.told(poll.path)
-            queries = cloud_map_queries(view, poll.path, moved) if ours else ()
+            asks = ours and (view.asks_cloud_map or moved.former)
+            queries = cloud_map_queries(view, poll.path, moved) if asks else ()
             instances = self._instances(queries, poll)
             found = configuration(view, poll.path, poll.options, instances, moved)
             for fault in found.faults:

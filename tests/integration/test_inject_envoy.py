@@ -99,7 +99,7 @@ def test_a_hosted_mesh_gets_upstream_envoy_with_a_bootstrap(aws, mesh, service, 
     assert handler(service.document(), context)["outcome"] == "Redeployed"
     envoy = current(aws, service)[0]["containerDefinitions"][-1]
     assert envoy["image"] == "envoyproxy/envoy:v1.40.0"
-    assert "discovery.example" in envoy["command"][1]
+    assert "discovery.example" in envoy["command"][3]
 
 
 def test_a_hosted_mesh_without_discovery_gets_no_envoy_that_could_not_start(aws, mesh, service, context, monkeypatch):

@@ -3,12 +3,11 @@ wrote them and whenever, so that Envoy takes over only what is new to it.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from domain.discovery.terms import Configuration, Resource
+from domain.discovery.terms import Configuration, Resource, Shared, written
 
 TYPE_URLS = {
     "clusters": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
@@ -31,7 +30,18 @@ def texts_of(configuration: Configuration, kind: str) -> dict[str, str]:
     """Write the resources of a kind, by name."""
     found: tuple[Resource, ...] = getattr(configuration, kind)
     member = "cluster_name" if kind == "endpoints" else "name"
-    return {each[member]: json.dumps(each, separators=(",", ":"), sort_keys=True) for each in found}
+    return {each[member]: routes_text(each) if kind == "routes" else text_of(each) for each in found}
+
+
+def routes_text(routes: Resource) -> str:
+    """Write a route configuration out of its virtual hosts, of which other Envoys have the same."""
+    hosts = ",".join(map(text_of, routes["virtual_hosts"]))
+    rest = {name: value for name, value in routes.items() if name != "virtual_hosts"}
+    return f'{text_of(rest)[:-1]},"virtual_hosts":[{hosts}]}}'
+
+
+def text_of(resource: Resource) -> str:
+    return resource.text if isinstance(resource, Shared) else written(resource)
 
 
 def answer_of(kind: str, texts: Iterable[str]) -> Answer:

@@ -20,7 +20,7 @@ from typing import Any
 from domain.discovery.terms import Options
 from domain.hosted.errors import ApiError, bad_request
 from domain.hosted.kinds import NAME, VIRTUAL_GATEWAY, VIRTUAL_NODE, MeshKey, split_path
-from domain.hosted.requests import Request
+from domain.hosted.requests import request_of
 from domain.hosted.shapes import readable
 
 KINDS = ("clusters", "endpoints", "listeners", "routes")
@@ -47,15 +47,16 @@ class Poll:
     """The last part of its id: which task it is."""
 
 
-def poll_of(request: Request, region: str) -> Poll:
-    """Read a poll in a Region; what makes no sense is an ApiError that says what would."""
-    kind = PATHS.get(request.path.replace("%3A", ":"))
-    if kind is None or request.method != "POST":
+def poll_of(event: Mapping[str, Any], region: str) -> Poll:
+    """Read a Function URL's event in a Region; what makes no sense is an ApiError that says what would."""
+    method, path = event["requestContext"]["http"]["method"], event["rawPath"]
+    kind = PATHS.get(path.replace("%3A", ":"))
+    if kind is None or method != "POST":
         raise ApiError(
             "UnknownOperationException",
-            f"there is no {readable(request.method)} {readable(request.path)}; discovery is POST {', '.join(PATHS)}",
+            f"there is no {readable(method)} {readable(path)}; discovery is POST {', '.join(PATHS)}",
         )
-    asked = _object(_plain(request), "the body")
+    asked = _object(_plain(event))
     node = asked.get("node")
     metadata = node.get("metadata") if isinstance(node, Mapping) else None
     if not isinstance(node, Mapping) or not isinstance(metadata, Mapping):
@@ -80,32 +81,40 @@ def poll_of(request: Request, region: str) -> Poll:
     )
 
 
-def _plain(request: Request) -> bytes:
-    """Unpack a body; one that would grow beyond the limit is refused before it has."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+def _plain(event: Mapping[str, Any]) -> str | bytes:
+    """Take the body as it came, or unpacked; one that would grow beyond the limit is refused before it has."""
+    body: str | bytes = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        body = request_of(event).body
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise bad_request(f"content-encoding is {readable(encoding)}; it must be gzip or none")
-    body = request.body
     if encoding == "gzip":
-        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            body = unpacking.decompress(body, LARGEST_POLL + 1)
-        except zlib.error as error:
-            raise bad_request(f"the body is not gzip: {error}") from error
-        if len(body) <= LARGEST_POLL and not unpacking.eof:
-            raise bad_request("the body is cut off: its gzip has no end")
+        body = _unpacked(body if isinstance(body, bytes) else body.encode())
     if len(body) > LARGEST_POLL:
         raise ApiError("RequestEntityTooLargeException", f"the body has more than {LARGEST_POLL} bytes")
     return body
 
 
-def _object(body: bytes, what: str) -> dict[str, Any]:
+def _unpacked(body: bytes) -> bytes:
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        found = unpacking.decompress(body, LARGEST_POLL + 1)
+    except zlib.error as error:
+        raise bad_request(f"the body is not gzip: {error}") from error
+    if len(found) <= LARGEST_POLL and not unpacking.eof:
+        raise bad_request("the body is cut off: its gzip has no end")
+    return found
+
+
+def _object(body: str | bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise bad_request(f"{what} is not JSON: {type(error).__name__}") from error
+        raise bad_request(f"the body is not JSON: {type(error).__name__}") from error
     if not isinstance(document, dict):
-        raise bad_request(f"{what} must be a JSON object")
+        raise bad_request("the body must be a JSON object")
     return document
 
 
