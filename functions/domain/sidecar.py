@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.bootstrap import ADMIN_PORT
+from domain.bootstrap import command, is_healthy
 from domain.enrolment import PREFIX, Enrolment
 from domain.errors import Refused
 
@@ -47,11 +47,6 @@ _IMAGE_ACCOUNTS = {
 _IMAGE_ACCOUNT = "840364872350"
 
 _APPMESH_IS_LIVE = "curl -s http://localhost:9901/server_info | grep state | grep -q LIVE"
-# Upstream's image has bash and no curl.
-_UPSTREAM_IS_LIVE = (
-    f"exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT} && "
-    r"printf 'GET /ready HTTP/1.0\r\n\r\n' >&3 && grep -q LIVE <&3"
-)
 
 
 @dataclass(frozen=True)
@@ -234,8 +229,8 @@ def _envoy_container(sidecar: Sidecar, logs: Mapping[str, Any] | None) -> dict[s
         container["environment"] = [{"name": "APPMESH_RESOURCE_ARN", "value": sidecar.resource_arn}]
         container["healthCheck"]["command"] = ["CMD-SHELL", _APPMESH_IS_LIVE]
     else:
-        container["command"] = ["--config-yaml", sidecar.bootstrap]
-        container["healthCheck"]["command"] = ["CMD", "bash", "-c", _UPSTREAM_IS_LIVE]
+        container["command"] = command(sidecar.bootstrap)
+        container["healthCheck"]["command"] = ["CMD", "bash", "-c", is_healthy()]
     if logs:
         container["logConfiguration"] = copy.deepcopy(dict(logs))
     return container

@@ -150,8 +150,16 @@ def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:
         return Sidecar(settings.envoy_image or envoy_image(settings.region), arn, ports)
     if settings.discovery_endpoint is None:
         raise Refused(
-            "the stack has no DiscoveryEndpoint, so an Envoy would have nowhere to get its configuration from"
+            "this function knows no discovery URL, so an Envoy would have nowhere to get its configuration from"
         )
     signing_name = settings.mesh_signing_name or "lambda"
-    text = bootstrap(arn, settings.discovery_endpoint, signing_name, settings.region, settings.discovery_poll_seconds)
+    text = bootstrap(
+        arn,
+        settings.discovery_endpoint,
+        signing_name,
+        settings.region,
+        settings.discovery_poll_seconds,
+        settings.interception,
+        compress=settings.compress_polls,
+    )
     return Sidecar(settings.envoy_image or UPSTREAM_IMAGE, arn, ports, text)
