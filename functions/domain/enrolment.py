@@ -56,13 +56,14 @@ def read_tags(tags: list[dict[str, str]]) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in tags}
 
 
-def mesh_id(subject: Mapping[str, Any]) -> str:
+def mesh_id(subject: Mapping[str, Any], own_account: str | None = None) -> str:
     """Name a mesh as the tag does: NAME, or NAME@OWNER when it is another account's.
 
     >>> mesh_id({"mesh": "apps", "meshOwner": "111122223333"})
     'apps@111122223333'
     """
-    return f"{subject['mesh']}@{subject['meshOwner']}" if subject["meshOwner"] else str(subject["mesh"])
+    owner = subject["meshOwner"]
+    return str(subject["mesh"]) if owner in (None, own_account) else f"{subject['mesh']}@{owner}"
 
 
 def is_enrolled(tags: Mapping[str, str]) -> bool:

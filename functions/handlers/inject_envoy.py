@@ -13,7 +13,7 @@ from domain.enrolment import mesh_id, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import ClaimHeld, NotFound, Refused
 from domain.planning import plan_away, routes_of
 from domain.sidecar import INJECTED_BY, INJECTED_FROM, UPSTREAM_IMAGE, Sidecar, envoy_image, inject, listener_ports
-from domain.weights import TOTAL, read_weights
+from domain.weights import read_weights
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
@@ -59,7 +59,8 @@ def _inject(event: Document, service: Document, settings: Settings) -> Document:
         return {"outcome": "Redeployed", "reason": f"{current['taskDefinition']} was injected by an earlier try"}
     if current["id"] != event["deployment"]:
         return _superseded(event, current)
-    if remembered.rolled_back(arn) == event["deployment"] and not event.get("forced"):
+    thrown_out = remembered.rolled_back(arn) == event["deployment"] and not event.get("forced")
+    if thrown_out and not remembered.moved_away(arn):
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}; it is left alone until you deploy again"
         )
@@ -67,6 +68,11 @@ def _inject(event: Document, service: Document, settings: Settings) -> Document:
     enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
     node = mesh.describe_virtual_node(subject["virtualNode"])
     injection = inject(revision, enrolment, _wanted_sidecar(node, settings))
+    if injection.added and thrown_out:
+        raise Refused(
+            f"ECS rolled the service back to {current['taskDefinition']}, which has not the wanted sidecar; it is left "
+            "alone until you deploy again, and the traffic that was taken off it stays where it is"
+        )
     if not injection.added and event.get("plan"):
         raise Refused(f"{current['taskDefinition']} has got the wanted sidecar while its traffic was taken off it")
     if not injection.added:
@@ -83,7 +89,7 @@ def _inject(event: Document, service: Document, settings: Settings) -> Document:
     if newest is None or newest["id"] != event["deployment"]:
         return _superseded(event, newest or current)
     if event.get("plan"):
-        remembered.remember_moved_away(arn, event["plan"]["share"])
+        remembered.remember_moved_away(arn, registered, event["plan"]["before"])
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
     return {"outcome": "Redeployed", "reason": f"{registered} has Envoy beside {injection.container}"}
@@ -99,23 +105,24 @@ def _take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: 
     try:
         table.claim_virtual_service(*claim)
     except ClaimHeld as error:
-        wake_paused(table.claim(*claim[:2]), event["service"])
+        wake_paused(table.claim(*claim[:2]), event)
         if event["turns"] >= _MOST_TURNS:
             raise Refused(f"waited six hours, but {error}") from error
         return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
     before = _weights(mesh, subject)
-    away = plan_away(before, candidate, healthy_tasks(subject, before, settings), service["desiredCount"])
+    away = plan_away(
+        before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]
+    )
     if away is None or away == before:
         table.release_virtual_service(*claim)
         return None
-    first = next(iter(before.values()))
     plan = {
         "virtualRouter": subject["virtualRouter"],
         "routes": list(before),
         "candidate": candidate,
         "before": before,
         "steps": [{"weights": away}],
-        "share": round(first[candidate] * TOTAL / sum(first.values())),
+        "away": True,
     }
     table.record(*claim, "plan", plan)
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}

@@ -124,7 +124,10 @@ def test_a_service_that_carries_traffic_gives_it_away_before_it_is_redeployed(aw
     assert shift_traffic.handler({**document, "to": "step"}, context)["shifted"]
     assert weights(mesh) == {"serviceB": 100, "serviceBv2": 0}
     assert handler(document, context)["outcome"] == "Redeployed"
-    assert Remembered("rollouts").moved_away(carrying.arn) == 40
+    revision, before = Remembered("rollouts").moved_away(carrying.arn)
+    assert before == {SUBJECT["virtualRouter"]: {"serviceB": 60, "serviceBv2": 40}}
+    described = aws("ecs").describe_services(cluster="apps", services=[carrying.arn])["services"][0]
+    assert revision == described["taskDefinition"]
 
 
 def test_the_traffic_comes_back_when_the_redeployment_does_not_happen(aws, mesh, carrying, context):
@@ -141,8 +144,10 @@ def test_what_a_dead_execution_took_away_comes_back(aws, mesh, carrying, context
     document = carrying.document(subject=SUBJECT)
     document |= handler(document, context)
     shift_traffic.handler({**document, "to": "step"}, context)
+    Remembered("rollouts").remember_moved_away(carrying.arn, "a:revision", {})
     recover_rollout.handler(batch({}), context)
     assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
+    assert Remembered("rollouts").moved_away(carrying.arn) is None
     assert RolloutTable("rollouts").claims() == []
 
 
@@ -153,10 +158,13 @@ def test_the_share_that_was_taken_off_comes_back_by_a_rollout_of_the_same_applic
     policy = {"steps": [{"weight": 25}]}
     aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String")
     remembered = Remembered("rollouts")
-    remembered.remember_finished(carrying.arn, "same", "Promoted")
     document = carrying.document(subject=SUBJECT, application="same")
+    remembered.remember_finished(document, "Promoted")
     assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
-    remembered.remember_moved_away(carrying.arn, 40)
+    before = {SUBJECT["virtualRouter"]: {"serviceB": 60, "serviceBv2": 40}}
+    remembered.remember_moved_away(carrying.arn, "another:revision", before)
+    assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
+    remembered.remember_moved_away(carrying.arn, carrying.task_definition, before)
     plan = plan_rollout.handler(document, context)["plan"]
     assert [step["weights"][SUBJECT["virtualRouter"]]["serviceBv2"] for step in plan["steps"]] == [25, 40]
 
@@ -172,6 +180,45 @@ def test_without_siblings_that_can_carry_it_a_service_is_redeployed_in_place(
     assert handler(carrying.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
     assert weights(mesh) == {"serviceB": 0, "serviceBv2": 100}
     assert RolloutTable("rollouts").claims() == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "deployment", "expected"),
+    [
+        ("Promoted", "its own", "Carries Traffic"),
+        ("Nothing To Do", "its own", "Carries Traffic"),
+        ("Rolled Back", "its own", "Redeployed"),
+        ("Promoted", "an earlier one", "Redeployed"),
+        (None, "its own", "Redeployed"),
+    ],
+)
+def test_an_idle_version_takes_over_only_if_it_has_carried_everything_before(
+    aws, mesh, carrying, context, outcome, deployment, expected
+):
+    """A version that was rolled back runs with healthy Envoys too."""
+    set_weights(mesh, 0, 100)
+    stable = aws("ecs").describe_services(cluster="apps", services=["serviceB"])["services"][0]
+    own = stable["deployments"][0]["id"] if deployment == "its own" else "ecs-svc/earlier"
+    if outcome:
+        finished = {"service": stable["serviceArn"], "deployment": own, "application": "x"}
+        Remembered("rollouts").remember_finished(finished, outcome)
+    assert handler(carrying.document(subject=SUBJECT), context)["outcome"] == expected
+
+
+def test_traffic_comes_back_when_ecs_throws_the_redeployment_out(aws, mesh, carrying, context):
+    """The earlier revision has its sidecar: the share that was taken off it is brought back by a rollout."""
+    remembered = Remembered("rollouts")
+    document = carrying.document(subject=SUBJECT)
+    remembered.remember_rolled_back(carrying.arn, carrying.deployment)
+    remembered.remember_moved_away(carrying.arn, "thrown:out", {SUBJECT["virtualRouter"]: {"serviceBv2": 100}})
+    bare = handler(document, context)
+    assert (bare["outcome"], "stays where it is" in bare["reason"]) == ("Refused", True)
+    set_weights(mesh, 100, 0)
+    policy = {"steps": [{"weight": 25}]}
+    aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String")
+    remembered.remember_finished({**document, "application": "same"}, "Promoted")
+    planned = plan_rollout.handler({**document, "application": "same"}, context)
+    assert planned["outcome"] == "Planned"
 
 
 def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused(aws, mesh, carrying, context):

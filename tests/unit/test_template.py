@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from domain.deployment import COMPLETED, FAILED, IN_PROGRESS
 from tests.template import resources, state_machine, statements, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -207,3 +208,8 @@ def test_the_default_policy_of_the_stack_is_a_policy():
 
     policy = parse_policy(template()["Resources"]["DefaultPolicy"]["Properties"]["Value"])
     assert [step.weight for step in policy.steps] == [10, 50, 100]
+
+
+def test_every_deployment_event_that_means_something_reaches_the_function():
+    pattern = template()["Resources"]["DeploymentRule"]["Properties"]["EventPattern"]
+    assert set(pattern["detail"]["eventName"]) == {IN_PROGRESS, COMPLETED, FAILED}
