@@ -208,6 +208,7 @@ def test_a_backends_own_policy_has_a_cluster_of_its_own():
     view = caller(listening(), own=policy("file", "own"), default=policy("file", "default"))
     name = "apps/virtualNode/b/80/http2/b.local"
     assert names(context_of(view, name)) == ["own"]
+    assert cluster(view, name)["alt_stat_name"] == "apps/virtualNode/b/80/http2"
     hosts = told(view, A).routes[0]["virtual_hosts"]
     assert hosts[0]["routes"][0]["route"]["cluster"] == name
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domain.discovery.clusters import mirroring, thresholds
+from domain.discovery.clusters import mirroring, named, thresholds
 from domain.discovery.connections import by_discovery, http_connections
 from domain.discovery.hostnames import bound_address, ip_preference
 from domain.discovery.hosts import virtual_hosts
@@ -23,7 +23,6 @@ from domain.discovery.services import Service, target_service
 from domain.discovery.terms import Fault, Moved, Options
 from domain.discovery.view import MeshView
 from domain.discovery.xds import (
-    CLUSTER,
     LISTENER,
     ROUTE_CONFIGURATION,
     Resource,
@@ -88,8 +87,7 @@ def onward_cluster(view: MeshView, options: Options) -> Resource:
     """Write the cluster that leads from the first step to the second."""
     name = f"{view.name}/{SERVICES}"
     return {
-        "@type": CLUSTER,
-        "name": name,
+        **named(name),
         "type": "STATIC",
         "circuit_breakers": thresholds(),
         **mirroring(),
