@@ -3,7 +3,7 @@
 import pytest
 
 from domain.discovery.configuration import Options, configuration
-from domain.discovery.gateways import path_rewrite
+from domain.discovery.gateway_routes import path_rewrite
 from tests.discovery_cases import HOSTNAMES, gateway, gateway_route, tcp_services, tls, told
 from tests.discovery_meshes import listening, mesh, node, service
 
@@ -122,11 +122,21 @@ def test_a_gateway_route_names_the_service_and_its_port_for_the_second_step():
     view = gateway(x=gateway_route(port=81))
     (route,) = gateway_hosts(view)["*"]["routes"]
     assert route["request_headers_to_add"][0]["header"] == {"key": "x-meshift-virtual-service", "value": "b.local:81"}
-    assert route["route"] == {"cluster": "apps/services", "timeout": "0s", "host_rewrite_literal": "b.local"}
+    assert route["route"] == {"cluster": "apps/services/8080", "timeout": "0s", "host_rewrite_literal": "b.local"}
     services = hosts(told(view, G), "services")
     assert services["b.local:81"]["domains"] == ["b.local:81"]
     assert services["b.local:81"]["routes"][0]["route"]["cluster"] == "apps/virtualNode/b/81/http2"
     assert "c.local" not in str(services)
+
+
+def test_a_gateways_connection_pool_limits_what_its_listener_leads_on():
+    found = told(gateway(listening(8080, connectionPool={"http2": {"maxRequests": 9}}), listening(8081)), G)
+    limits = {
+        each["name"]: each["circuit_breakers"]["thresholds"][0]["max_requests"]
+        for each in found.clusters
+        if "services" in each["name"]
+    }
+    assert limits == {"apps/services/8080": 9, "apps/services/8081": 2**31 - 1}
 
 
 def test_gateway_routes_are_of_the_listener_that_they_match():
