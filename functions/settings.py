@@ -22,6 +22,8 @@ class Settings:
     envoy_image: str | None
     discovery_endpoint: str | None
     discovery_poll_seconds: int
+    interception: str
+    compress_polls: bool
     rollout_table: str
     topic_arn: str
     state_machine_arn: str
@@ -47,6 +49,8 @@ class Settings:
             envoy_image=env.get("ENVOY_IMAGE") or None,
             discovery_endpoint=env.get("DISCOVERY_ENDPOINT") or None,
             discovery_poll_seconds=int(env.get("DISCOVERY_POLL_SECONDS", "5")),
+            interception=env.get("INTERCEPTION") or "transparent",
+            compress_polls=env.get("COMPRESS_POLLS") == "true",
             rollout_table=env.get("ROLLOUT_TABLE", ""),
             topic_arn=env.get("TOPIC_ARN", ""),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
@@ -71,8 +75,7 @@ class MeshApiSettings:
     @property
     def partition(self) -> str:
         """The AWS partition of the Region, for ARNs."""
-        prefix = self.region.partition("-")[0]
-        return "aws-cn" if prefix == "cn" else "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        return _partition(self.region)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "MeshApiSettings":
@@ -84,6 +87,28 @@ class MeshApiSettings:
             discovery_url=env.get("DISCOVERY_URL", ""),
             signing_name=env.get("MESH_SIGNING_NAME") or "lambda",
         )
+
+
+@dataclass(frozen=True)
+class DiscoverSettings:
+    """What `discover` is told."""
+
+    region: str
+    table: str
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the Region, for ARNs."""
+        return _partition(self.region)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "DiscoverSettings":
+        """Read the environment of the function."""
+        return cls(region=env["AWS_REGION"], table=env["MESH_TABLE"])
+
+
+def _partition(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def _listed(env: Mapping[str, str], name: str) -> list[str]:

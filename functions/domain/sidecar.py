@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.bootstrap import ADMIN_PORT
+from domain.bootstrap import command, is_healthy
 from domain.enrolment import PREFIX, Enrolment
 from domain.errors import Refused
 
@@ -47,11 +47,6 @@ _IMAGE_ACCOUNTS = {
 _IMAGE_ACCOUNT = "840364872350"
 
 _APPMESH_IS_LIVE = "curl -s http://localhost:9901/server_info | grep state | grep -q LIVE"
-# Upstream's image has bash and no curl.
-_UPSTREAM_IS_LIVE = (
-    f"exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT} && "
-    r"printf 'GET /ready HTTP/1.0\r\n\r\n' >&3 && grep -q LIVE <&3"
-)
 
 
 @dataclass(frozen=True)
@@ -108,11 +103,10 @@ def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Si
 
     Raises Refused, saying why this task definition cannot have it.
     """
-    _refuse_unfit(task_definition)
+    refuse_uninjectable(task_definition, enrolment.container)
     ours = is_injected(task_definition)
     bare = _without_sidecar(task_definition) if ours else copy.deepcopy(dict(task_definition))
-    _refuse_foreign_proxy(bare)
-    application = _application_container(bare, enrolment.container)
+    application = application_container(bare, enrolment.container)
     if not sidecar.app_ports:
         raise Refused(f"virtual node {enrolment.virtual_node} has no listener, so Envoy would have nothing to serve")
     wanted = _with_sidecar(bare, application, sidecar)
@@ -120,6 +114,14 @@ def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Si
     if ours and _has(task_definition, wanted):
         return Injection(False, copy.deepcopy(dict(task_definition)), application, _fingerprint(bare))
     return Injection(True, wanted, application, _fingerprint(bare))
+
+
+def refuse_uninjectable(task_definition: Mapping[str, Any], container: str | None) -> None:
+    """Refuse a task definition that cannot have the sidecar, whatever its node is."""
+    _refuse_unfit(task_definition)
+    bare = _without_sidecar(task_definition) if is_injected(task_definition) else task_definition
+    _refuse_foreign_proxy(bare)
+    application_container(bare, container)
 
 
 def _is_ours(container: Mapping[str, Any]) -> bool:
@@ -161,7 +163,8 @@ def _refuse_foreign_proxy(task_definition: Mapping[str, Any]) -> None:
         raise Refused(f"task definition {family} has a proxyConfiguration that Meshift did not put there; remove it")
 
 
-def _application_container(task_definition: Mapping[str, Any], named: str | None) -> str:
+def application_container(task_definition: Mapping[str, Any], named: str | None) -> str:
+    """Name the application's container: the tag's, else the only essential one with a port. Raises Refused."""
     containers = task_definition["containerDefinitions"]
     family, names = task_definition["family"], ", ".join(container["name"] for container in containers)
     if named is not None:
@@ -226,8 +229,8 @@ def _envoy_container(sidecar: Sidecar, logs: Mapping[str, Any] | None) -> dict[s
         container["environment"] = [{"name": "APPMESH_RESOURCE_ARN", "value": sidecar.resource_arn}]
         container["healthCheck"]["command"] = ["CMD-SHELL", _APPMESH_IS_LIVE]
     else:
-        container["command"] = ["--config-yaml", sidecar.bootstrap]
-        container["healthCheck"]["command"] = ["CMD", "bash", "-c", _UPSTREAM_IS_LIVE]
+        container["command"] = command(sidecar.bootstrap)
+        container["healthCheck"]["command"] = ["CMD", "bash", "-c", is_healthy()]
     if logs:
         container["logConfiguration"] = copy.deepcopy(dict(logs))
     return container

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from domain.bootstrap import polled
 from domain.discovery.xds import Resource, extension
 
 Spec = Mapping[str, Any]
@@ -31,16 +32,4 @@ def http_connections(stat_prefix: str, access_log: list[Resource], **settings: A
 
 def by_discovery(name: str, poll_seconds: int) -> Resource:
     """Say that routes are polled for under a name: a change of theirs never touches the listener."""
-    polled = {
-        "api_type": "REST",
-        "transport_api_version": "V3",
-        "cluster_names": ["xds"],
-        "refresh_delay": f"{poll_seconds}s",
-        "request_timeout": "2s",
-    }
-    return {
-        "rds": {
-            "route_config_name": name,
-            "config_source": {"resource_api_version": "V3", "api_config_source": polled},
-        }
-    }
+    return {"rds": {"route_config_name": name, "config_source": polled(poll_seconds)}}

@@ -83,5 +83,6 @@ def entry(listener: Spec, cluster: str, spec: Spec) -> Resource:
     routes = {
         "name": "ingress",
         "virtual_hosts": [{"name": "application", "domains": ["*"], "routes": [route]}],
+        "validate_clusters": False,  # listeners may be polled before clusters
     }
     return http_connections(stat_prefix, access_log(spec), route_config=routes)

@@ -9,7 +9,7 @@ from domain.discovery.endpoints import matching
 from domain.discovery.hostnames import ip_preference
 from domain.discovery.routes import Upstream, upstreams
 from domain.discovery.services import Service, client_policy, mappings
-from domain.discovery.terms import CloudMapQuery, Fault, Instances, Moved
+from domain.discovery.terms import CloudMapQuery, Fault, Instances, Moved, Shared
 from domain.discovery.tls import caller_tls
 from domain.discovery.view import Document, MeshView
 from domain.discovery.xds import Resource
@@ -24,7 +24,7 @@ def reach(view: MeshView, services: Sequence[Service], moved: Moved) -> tuple[Re
     """Collect what needs a cluster: all that routes name, and all listeners of the nodes that were named lately."""
     reached: dict[Upstream, Document] = {}
     faults: set[Fault] = set()
-    for each in (each for service in services for port in service.ports for each in upstreams(view, service, port)):
+    for each in (each for service in services for each in leading(view, service)):
         if isinstance(each, Fault):
             faults.add(each)
         else:
@@ -35,6 +35,14 @@ def reach(view: MeshView, services: Sequence[Service], moved: Moved) -> tuple[Re
             for service in ("", *own):
                 reached.setdefault(Upstream(path.partition("/")[2], number, protocol, service), document)
     return reached, faults
+
+
+def leading(view: MeshView, service: Service) -> tuple[Upstream | Fault, ...]:
+    """Everything that a service leads to."""
+    return view.once(
+        ("upstreams", service.name, service.own_policy),
+        lambda: tuple(each for port in service.ports for each in upstreams(view, service, port)),
+    )
 
 
 def queries(view: MeshView, reached: Reached) -> tuple[CloudMapQuery, ...]:
@@ -68,7 +76,8 @@ def reached_clusters(
     """Write the clusters of a proxy. One that cannot be written is missing: what is sent there is answered with 503."""
     default = client_policy((view.find_spec(path) or {}).get("backendDefaults", {}))
     policies = {service.name: service.policy for service in services}
-    written, faults = [], set()
+    written: list[Resource] = []
+    faults: set[Fault] = set()
     for each in sorted(reached):
         where = f"the client policy for {each.service}" if each.service else "spec.backendDefaults.clientPolicy.tls"
         policy, document = policies[each.service] if each.service else default, reached[each]
@@ -79,7 +88,10 @@ def reached_clusters(
             faults.add(Fault(path, str(error)))
             continue
         try:
-            written.append(cluster_of(view, each, document, listener, secured, instances))
+            if secured or query_of(each, document) or document is not view.resources.get(f"virtualNode/{each.node}"):
+                written.append(cluster_of(view, each, document, listener, secured, instances))
+            else:
+                written.append(plain_cluster(view, each, document, listener))
         except Untranslatable as error:
             faults.add(Fault(f"virtualNode/{each.node}", str(error)))
         if query_of(each, document) and not is_ours(view, document):
@@ -94,6 +106,11 @@ def listener_of(upstream: Upstream, document: Document) -> Spec:
     assumed = {"portMapping": {"port": upstream.port, "protocol": upstream.protocol}}
     listeners = document["spec"].get("listeners", ())
     return next((each for each in listeners if each["portMapping"]["port"] == upstream.port), assumed)
+
+
+def plain_cluster(view: MeshView, upstream: Upstream, document: Document, listener: Spec) -> Resource:
+    """Write a cluster that is the same for everybody."""
+    return view.once(("cluster", upstream), lambda: Shared(cluster_of(view, upstream, document, listener, None, {})))
 
 
 def cluster_of(

@@ -49,7 +49,7 @@ def services_of(view: MeshView, path: str) -> tuple[tuple[Service, ...], list[Fa
         service = view.find_spec(f"virtualService/{name}")
         if service is not None and name not in found:
             own = policy is not None
-            found[name] = Service(name, ports_of(view, service.get("provider", {})), policy if own else default, own)
+            found[name] = Service(name, known_ports(view, name), policy if own else default, own)
     faults: list[Fault] = []
     taken: dict[str, str] = {}
     for name in sorted(found):
@@ -79,6 +79,11 @@ def target_service(gateway_route: Spec) -> str:
 def client_policy(holder: Spec) -> Spec | None:
     policy: Spec | None = holder.get("clientPolicy", {}).get("tls")
     return policy
+
+
+def known_ports(view: MeshView, name: str) -> tuple[Port, ...]:
+    spec = view.find_spec(f"virtualService/{name}") or {}
+    return view.once(("ports", name), lambda: ports_of(view, spec.get("provider", {})))
 
 
 def ports_of(view: MeshView, provider: Spec) -> tuple[Port, ...]:

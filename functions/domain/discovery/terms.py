@@ -1,10 +1,26 @@
 """What is asked of the translation and what it answers: options, Cloud Map, what moved lately, the configuration."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 Resource = dict[str, Any]
+
+
+class Shared(dict[str, Any]):
+    """A resource, or a virtual host, that many proxies are told alike: written once."""
+
+    @cached_property
+    def text(self) -> str:
+        """Its JSON."""
+        return written(self)
+
+
+def written(resource: Mapping[str, Any]) -> str:
+    """Write a resource as JSON, the same for equal ones."""
+    return json.dumps(resource, separators=(",", ":"), sort_keys=True)
 
 
 @dataclass(frozen=True)

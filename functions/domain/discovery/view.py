@@ -1,10 +1,11 @@
 """A whole mesh at one moment, as `Describe*` answers it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
+Found = TypeVar("Found")
 Document = Mapping[str, Any]
 
 
@@ -40,6 +41,23 @@ class MeshView:
             for path, document in self.resources.items()
             if path.startswith("virtualNode/")
         }
+
+    @cached_property
+    def asks_cloud_map(self) -> bool:
+        """Whether any virtual node is found by Cloud Map."""
+        specs = (document["spec"] for document in self.resources.values())
+        return any("awsCloudMap" in spec.get("serviceDiscovery", {}) for spec in specs)
+
+    @cached_property
+    def _found(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, what: Hashable, find: Callable[[], Found]) -> Found:
+        """Find once what the translations of this very mesh for many proxies have in common."""
+        if what not in self._found:
+            self._found[what] = find()
+        found: Found = self._found[what]
+        return found
 
     def find_spec(self, path: str) -> Mapping[str, Any] | None:
         """The spec of a resource, or None when there is none."""
