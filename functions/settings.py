@@ -22,6 +22,9 @@ class Settings:
     envoy_image: str | None
     discovery_endpoint: str | None
     discovery_poll_seconds: int
+    interception: str
+    metrics_sidecar: bool
+    tracing_sidecar: bool
     rollout_table: str
     topic_arn: str
     state_machine_arn: str
@@ -47,6 +50,9 @@ class Settings:
             envoy_image=env.get("ENVOY_IMAGE") or None,
             discovery_endpoint=env.get("DISCOVERY_ENDPOINT") or None,
             discovery_poll_seconds=int(env.get("DISCOVERY_POLL_SECONDS", "5")),
+            interception=env.get("INTERCEPTION") or "transparent",
+            metrics_sidecar=env.get("METRICS_SIDECAR") == "true",
+            tracing_sidecar=env.get("TRACING_SIDECAR") == "true",
             rollout_table=env.get("ROLLOUT_TABLE", ""),
             topic_arn=env.get("TOPIC_ARN", ""),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),

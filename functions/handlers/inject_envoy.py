@@ -11,7 +11,16 @@ from domain.bootstrap import bootstrap
 from domain.deployment import primary
 from domain.enrolment import Enrolment, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import NotFound, Refused
-from domain.sidecar import INJECTED_BY, INJECTED_FROM, UPSTREAM_IMAGE, Sidecar, envoy_image, inject, listener_ports
+from domain.sidecar import (
+    INJECTED_AS,
+    INJECTED_BY,
+    INJECTED_FROM,
+    Sidecar,
+    choose_image,
+    inject,
+    is_injected,
+    listener_ports,
+)
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
@@ -61,18 +70,20 @@ def _inject(event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment
     mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
     node = mesh.describe_virtual_node(enrolment.virtual_node)
     injection = inject(revision, enrolment, _wanted_sidecar(node, settings))
-    if not injection.added:
+    made_of_the_same = is_injected(revision) and tags.get(INJECTED_AS) == injection.digest
+    if made_of_the_same or not injection.added:
         reason = f"{current['taskDefinition']} has the wanted sidecar"
         return _answer("Present", reason, enrolment, application=injection.application)
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
-    marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"]}
+    marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"], INJECTED_AS: injection.digest}
     registered = ecs.register_task_definition(injection.task_definition, {**tags, **marks})
     newest = primary(ecs.describe_service(arn, event["cluster"]))
     if newest is None or newest["id"] != event["deployment"]:
         return _superseded(event, newest or current, enrolment)
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
-    return _answer("Redeployed", f"{registered} has Envoy beside {injection.container}", enrolment)
+    reason = "; ".join([f"{registered} has Envoy beside {injection.container}", *injection.notes])
+    return _answer("Redeployed", reason, enrolment)
 
 
 def _superseded(event: dict[str, Any], current: Mapping[str, Any], enrolment: Enrolment) -> dict[str, Any]:
@@ -92,13 +103,20 @@ def _answer(outcome: str, reason: str, enrolment: Enrolment, **more: str) -> dic
 
 
 def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:
-    arn, ports = node["metadata"]["arn"], listener_ports(node)
-    if not settings.hosted:
-        return Sidecar(settings.envoy_image or envoy_image(settings.region), arn, ports)
-    if settings.discovery_endpoint is None:
-        raise Refused(
-            "the stack has no DiscoveryEndpoint, so an Envoy would have nowhere to get its configuration from"
-        )
-    signing_name = settings.mesh_signing_name or "lambda"
-    text = bootstrap(arn, settings.discovery_endpoint, signing_name, settings.region, settings.discovery_poll_seconds)
-    return Sidecar(settings.envoy_image or UPSTREAM_IMAGE, arn, ports, text)
+    arn, text = node["metadata"]["arn"], None
+    if settings.hosted:
+        if settings.discovery_endpoint is None:
+            raise Refused(
+                "the stack has no DiscoveryEndpoint, so an Envoy would have nowhere to get its configuration from"
+            )
+        poll_seconds, signing_name = settings.discovery_poll_seconds, settings.mesh_signing_name or "lambda"
+        text = bootstrap(arn, settings.discovery_endpoint, signing_name, settings.region, poll_seconds)
+    return Sidecar(
+        image=choose_image(settings.envoy_image, settings.region, settings.hosted),
+        resource_arn=arn,
+        app_ports=listener_ports(node),
+        bootstrap=text,
+        interception=settings.interception,
+        metrics=settings.metrics_sidecar,
+        tracing=settings.tracing_sidecar,
+    )

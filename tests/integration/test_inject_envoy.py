@@ -4,7 +4,7 @@ from moto.ecs.models import ecs_backends
 from gateways.rollout_table import RolloutTable
 from handlers.inject_envoy import handler
 from tests.integration.conftest import make_service
-from tests.shapes import TAGS
+from tests.shapes import TAGS, task_definition
 
 
 def current(aws, service):
@@ -38,6 +38,18 @@ def test_what_is_foreign_comes_back_equal(aws, mesh, service, context):
     application = after["containerDefinitions"][0]
     application.pop("dependsOn")
     assert application == before["containerDefinitions"][0]
+
+
+def test_a_revision_that_was_registered_as_it_would_be_again_is_left_alone(aws, mesh, service, context):
+    """Whatever ECS makes of Meshift's own container, it is registered once: here it answers another time-out."""
+    handler(service.document(), context)
+    revision = aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"][-1]
+    backend = ecs_backends["123456789012"]["us-east-1"]
+    backend.task_definitions["serviceBv2"][2].container_definitions[-1]["startTimeout"] = 119
+    (deployment,) = next(iter(backend.services.values())).deployments
+    deployment["id"], deployment["taskDefinition"] = "ecs-svc/second", revision
+    document = service.document(deployment="ecs-svc/second", execution="another")
+    assert handler(document, context)["outcome"] == "Present"
 
 
 def test_a_second_try_of_the_same_execution_registers_nothing_more(aws, mesh, service, context):
@@ -86,6 +98,25 @@ def test_a_revision_that_ecs_rolled_back_to_is_left_alone_until_it_is_deployed_a
     assert "ECS rolled the service back" in answer["reason"]
     table.remember_rolled_back(service.arn, "ecs-svc/an-earlier-one")
     assert handler(service.document(), context)["outcome"] == "Redeployed"
+
+
+def test_the_stacks_parameters_say_how_traffic_comes_to_envoy_and_who_measures(
+    aws, mesh, service, context, monkeypatch
+):
+    monkeypatch.setenv("INTERCEPTION", "proxy")
+    monkeypatch.setenv("METRICS_SIDECAR", "true")
+    monkeypatch.setenv("TRACING_SIDECAR", "true")
+    assert handler(service.document(), context)["outcome"] == "Redeployed"
+    revision, _ = current(aws, service)
+    assert [each["name"] for each in revision["containerDefinitions"]] == ["app", "envoy", "meshift-collector"]
+    assert "proxyConfiguration" not in revision
+    assert "awsxray" in revision["containerDefinitions"][-1]["environment"][0]["value"]
+
+
+def test_a_raised_size_is_in_the_reason(aws, mesh, context):
+    containers = [{**task_definition()["containerDefinitions"][0], "memory": 1024}]
+    service = make_service(aws, containerDefinitions=containers)
+    assert "raised from 512 CPU units and 1024 MiB" in handler(service.document(), context)["reason"]
 
 
 def test_a_deleted_service_is_refused(aws, mesh, service, context):
