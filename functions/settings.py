@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.errors import InvalidSetting
+from domain.sidecar import SidecarSettings
 
 _ACCOUNT = re.compile(r"\d{12}")
 
@@ -31,6 +32,21 @@ class Settings:
     dead_letter_queue_url: str
     trusted_accounts: frozenset[str]
     share_resource_types: frozenset[str]
+
+    @property
+    def sidecar(self) -> SidecarSettings:
+        """What they say of every sidecar."""
+        return SidecarSettings(
+            region=self.region,
+            hosted=self.hosted,
+            envoy_image=self.envoy_image,
+            interception=self.interception,
+            metrics=self.metrics_sidecar,
+            tracing=self.tracing_sidecar,
+            discovery_endpoint=self.discovery_endpoint,
+            discovery_poll_seconds=self.discovery_poll_seconds,
+            signing_name=self.mesh_signing_name or "lambda",
+        )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":

@@ -7,7 +7,6 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.bootstrap import bootstrap
 from domain.deployment import primary
 from domain.enrolment import Enrolment, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import NotFound, Refused
@@ -15,11 +14,10 @@ from domain.sidecar import (
     INJECTED_AS,
     INJECTED_BY,
     INJECTED_FROM,
-    Sidecar,
-    choose_image,
     inject,
     is_injected,
-    listener_ports,
+    revision_tags,
+    sidecar_for,
 )
 from gateways import ecs
 from gateways.mesh import Mesh
@@ -69,14 +67,14 @@ def _inject(event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment
         )
     mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
     node = mesh.describe_virtual_node(enrolment.virtual_node)
-    injection = inject(revision, enrolment, _wanted_sidecar(node, settings))
+    injection = inject(revision, enrolment, sidecar_for(node, settings.sidecar))
     made_of_the_same = is_injected(revision) and tags.get(INJECTED_AS) == injection.digest
     if made_of_the_same or not injection.added:
         reason = f"{current['taskDefinition']} has the wanted sidecar"
         return _answer("Present", reason, enrolment, application=injection.application)
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
     marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"], INJECTED_AS: injection.digest}
-    registered = ecs.register_task_definition(injection.task_definition, {**tags, **marks})
+    registered = ecs.register_task_definition(injection.task_definition, revision_tags(tags, marks))
     newest = primary(ecs.describe_service(arn, event["cluster"]))
     if newest is None or newest["id"] != event["deployment"]:
         return _superseded(event, newest or current, enrolment)
@@ -100,23 +98,3 @@ def _answer(outcome: str, reason: str, enrolment: Enrolment, **more: str) -> dic
         "policy": enrolment.policy,
     }
     return {"outcome": outcome, "reason": reason, "subject": subject, **more}
-
-
-def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:
-    arn, text = node["metadata"]["arn"], None
-    if settings.hosted:
-        if settings.discovery_endpoint is None:
-            raise Refused(
-                "the stack has no DiscoveryEndpoint, so an Envoy would have nowhere to get its configuration from"
-            )
-        poll_seconds, signing_name = settings.discovery_poll_seconds, settings.mesh_signing_name or "lambda"
-        text = bootstrap(arn, settings.discovery_endpoint, signing_name, settings.region, poll_seconds)
-    return Sidecar(
-        image=choose_image(settings.envoy_image, settings.region, settings.hosted),
-        resource_arn=arn,
-        app_ports=listener_ports(node),
-        bootstrap=text,
-        interception=settings.interception,
-        metrics=settings.metrics_sidecar,
-        tracing=settings.tracing_sidecar,
-    )

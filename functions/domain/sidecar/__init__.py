@@ -4,18 +4,12 @@
 inverse: removing what was injected gives an equal task definition.
 """
 
-from domain.enrolment import PREFIX
 from domain.sidecar.images import UPSTREAM_IMAGE, choose_image, envoy_image
 from domain.sidecar.injection import DESCRIBED_ONLY, Injection, inject, is_injected, register_input
 from domain.sidecar.removal import remove
+from domain.sidecar.settings import SidecarSettings, sidecar_for
+from domain.sidecar.tags import INJECTED_AS, INJECTED_BY, INJECTED_FROM, revision_tags
 from domain.sidecar.wanted import ENVOY, INTERCEPTIONS, PROXY, TRANSPARENT, Sidecar, listener_ports
-
-INJECTED_FROM = PREFIX + "injected-from"
-"""Tag on the revisions that Meshift registered: the ARN of the one that it started from."""
-INJECTED_BY = PREFIX + "injected-by"
-"""Tag on the same: the execution that registered it."""
-INJECTED_AS = PREFIX + "injected-as"
-"""Tag on the same: `Injection.digest`, what it was registered as."""
 
 __all__ = [
     "DESCRIBED_ONLY",
@@ -29,6 +23,7 @@ __all__ = [
     "UPSTREAM_IMAGE",
     "Injection",
     "Sidecar",
+    "SidecarSettings",
     "choose_image",
     "envoy_image",
     "inject",
@@ -36,4 +31,6 @@ __all__ = [
     "listener_ports",
     "register_input",
     "remove",
+    "revision_tags",
+    "sidecar_for",
 ]
