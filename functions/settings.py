@@ -26,6 +26,12 @@ class Settings:
     interception: str
     metrics_sidecar: bool
     tracing_sidecar: bool
+    task_role_policy: str
+    task_role_path: str
+    envoy_policy_arn: str
+    """The managed policy that is attached to task roles; empty when none is to be."""
+    discover_function_arn: str
+    """The stack's own discovery function; empty when a DiscoveryEndpoint of somebody else serves it."""
     rollout_table: str
     topic_arn: str
     state_machine_arn: str
@@ -69,6 +75,10 @@ class Settings:
             interception=env.get("INTERCEPTION") or "transparent",
             metrics_sidecar=env.get("METRICS_SIDECAR") == "true",
             tracing_sidecar=env.get("TRACING_SIDECAR") == "true",
+            task_role_policy=env.get("TASK_ROLE_POLICY") or "off",
+            task_role_path=env.get("TASK_ROLE_PATH", ""),
+            envoy_policy_arn=env.get("ENVOY_POLICY_ARN", ""),
+            discover_function_arn=env.get("DISCOVER_FUNCTION_ARN", ""),
             rollout_table=env.get("ROLLOUT_TABLE", ""),
             topic_arn=env.get("TOPIC_ARN", ""),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),

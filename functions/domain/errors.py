@@ -7,6 +7,7 @@ MeshiftError
 │   ├── InvalidSetting a stack parameter
 │   └── InvalidEvent   an event that is none of ours, or not whole
 ├── NotFound           a resource that was named does not exist (any more)
+├── Unanswered         AWS did not answer what may go unanswered
 ├── ClaimHeld          another rollout is at work on the same virtual service
 └── Busy               a service of AWS asks for patience
 """
@@ -38,6 +39,10 @@ class InvalidEvent(Refused):
 
 class NotFound(MeshiftError):
     """A resource that was named does not exist (any more)."""
+
+
+class Unanswered(MeshiftError):
+    """AWS did not answer what may go unanswered: the work goes on without."""
 
 
 class ClaimHeld(MeshiftError):

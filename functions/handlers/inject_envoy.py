@@ -9,17 +9,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
 from domain.enrolment import Enrolment, parse_enrolment, read_tags, refuse_unfit
-from domain.errors import NotFound, Refused
+from domain.errors import NotFound, Refused, Unanswered
 from domain.sidecar import (
     INJECTED_AS,
     INJECTED_BY,
     INJECTED_FROM,
+    Sidecar,
     inject,
     is_injected,
     revision_tags,
     sidecar_for,
 )
-from gateways import ecs
+from domain.task_role import missing, question, role_checks
+from gateways import ecs, iam
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
 from observability import logger, metrics, tell_execution
@@ -67,11 +69,13 @@ def _inject(event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment
         )
     mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
     node = mesh.describe_virtual_node(enrolment.virtual_node)
-    injection = inject(revision, enrolment, sidecar_for(node, settings.sidecar))
+    sidecar = sidecar_for(node, settings.sidecar)
+    injection = inject(revision, enrolment, sidecar)
     made_of_the_same = is_injected(revision) and tags.get(INJECTED_AS) == injection.digest
     if made_of_the_same or not injection.added:
         reason = f"{current['taskDefinition']} has the wanted sidecar"
         return _answer("Present", reason, enrolment, application=injection.application)
+    roles = _see_to_roles(revision, sidecar, settings)
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
     marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"], INJECTED_AS: injection.digest}
     registered = ecs.register_task_definition(injection.task_definition, revision_tags(tags, marks))
@@ -80,8 +84,29 @@ def _inject(event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment
         return _superseded(event, newest or current, enrolment)
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
-    reason = "; ".join([f"{registered} has Envoy beside {injection.container}", *injection.notes])
+    reason = "; ".join([f"{registered} has Envoy beside {injection.container}", *injection.notes, *roles])
     return _answer("Redeployed", reason, enrolment)
+
+
+def _see_to_roles(revision: dict[str, Any], sidecar: Sidecar, settings: Settings) -> list[str]:
+    """Find out whether the task's roles may do what Envoy needs, and say what is missing; nothing of it blocks."""
+    if settings.task_role_policy == "off":
+        return []
+    discover = settings.discover_function_arn if settings.sidecar.signing_name == "lambda" else ""
+    notes: list[str] = []
+    for check in role_checks(revision, sidecar, discover):
+        try:
+            lacking = missing(check.needed, iam.simulate(check.role.arn, question(check.needed)) if check.role else [])
+            if lacking and check.role and settings.envoy_policy_arn and check.may_attach(settings.task_role_path):
+                iam.attach_policy(check.role.name, settings.envoy_policy_arn)
+                notes.append(f"attached {settings.envoy_policy_arn} to {check.kind} {check.role.name}")
+            elif lacking:
+                notes.append(check.complaint(lacking))
+        except (NotFound, Unanswered) as error:
+            notes.append(f"the {check.kind} could not be verified: {error}")
+    for note in notes:
+        logger.warning("A role is not as Envoy needs it", note=note)
+    return notes
 
 
 def _superseded(event: dict[str, Any], current: Mapping[str, Any], enrolment: Enrolment) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from moto.ecs.models import ecs_backends
 
@@ -117,6 +119,21 @@ def test_a_raised_size_is_in_the_reason(aws, mesh, context):
     containers = [{**task_definition()["containerDefinitions"][0], "memory": 1024}]
     service = make_service(aws, containerDefinitions=containers)
     assert "raised from 512 CPU units and 1024 MiB" in handler(service.document(), context)["reason"]
+
+
+def test_a_role_that_meshift_may_not_pass_is_a_refusal(aws, mesh, service, context):
+    message = "User is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/execution"
+    denied = {"Error": {"Code": "AccessDeniedException", "Message": message}}
+    answer = SimpleNamespace(status_code=400), denied
+    events, event = aws("ecs").meta.events, "before-call.ecs.RegisterTaskDefinition"
+    events.register_first(event, lambda **_: answer, unique_id="denied")
+    try:
+        refusal = handler(service.document(), context)
+    finally:
+        events.unregister(event, unique_id="denied")
+    assert refusal["outcome"] == "Refused"
+    assert "ECS registers no revision of serviceBv2 with Envoy" in refusal["reason"]
+    assert message in refusal["reason"]
 
 
 def test_a_deleted_service_is_refused(aws, mesh, service, context):
