@@ -212,12 +212,37 @@ def test_a_revision_is_known_by_what_was_registered_however_ecs_answers_it():
     assert inject(once.task_definition, ENROLMENT, Sidecar("envoy:2", NODE, (80, 8080))).digest != once.digest
 
 
-def test_a_record_that_cannot_be_read_is_no_obstacle_to_removal():
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"size": {"memory": 1}}',
+        '{"size": 5, "waited": [], "empty": {"app": 1}, "environment": {"app": {"NO_PROXY": 1}}}',
+        '{"adopted": {"container": {"name": "other"}}}',
+        '{"adopted": {"container": {"name": "envoy"}, "index": "first"}}',
+        '{"unheard of": {}}',
+    ],
+)
+def test_a_record_that_somebody_spoiled_is_no_obstacle_to_removal(text):
     once = injected(memory="1024", containerDefinitions=[{**APP, "memory": 1024}]).task_definition
-    once["containerDefinitions"][-1]["dockerLabels"]["meshift.undo"] = "{"
+    once["containerDefinitions"][-1]["dockerLabels"]["meshift.undo"] = text
     bare = remove(once)
     assert [each["name"] for each in bare["containerDefinitions"]] == ["app"]
-    assert "proxyConfiguration" not in bare
+    assert (bare["memory"], "proxyConfiguration" in bare) == ("2048", False)
+
+
+def test_the_record_is_of_exceptions_and_mostly_there_is_none():
+    assert injected().task_definition["containerDefinitions"][-1]["dockerLabels"] == {"meshift.sidecar": "envoy"}
+    larger = injected(memory="1024", containerDefinitions=[{**APP, "memory": 1024}]).task_definition
+    record = larger["containerDefinitions"][-1]["dockerLabels"]["meshift.undo"]
+    assert record == '{"size":{"memory":["1024","2048"]}}'
+
+
+@pytest.mark.parametrize("text", ["80-x", "a-b", ""])
+def test_a_port_range_that_is_none_is_no_port(text):
+    odd = {**APP, "name": "odd", "portMappings": [{"containerPortRange": text, "hostPort": 1}]}
+    assert injected(containerDefinitions=[{**APP, "memory": 256}, {**odd, "memory": 256}]).container == "app"
 
 
 def test_with_interception_by_proxy_the_application_is_told_and_nothing_is_redirected():

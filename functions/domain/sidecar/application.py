@@ -70,7 +70,7 @@ def tcp_ports(container: Container) -> Iterator[range]:
         if mapping.get("protocol", "tcp") != "tcp":
             continue
         first, _, last = str(mapping.get("containerPortRange") or mapping.get("containerPort") or "").partition("-")
-        if first.isdigit():
+        if first.isdecimal() and (last or first).isdecimal():
             yield range(int(first), int(last or first) + 1)
 
 

@@ -5,7 +5,7 @@ removal takes away what injection adds.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,14 +36,39 @@ class Record:
 
 
 def read_record(containers: list[dict[str, Any]]) -> Record:
-    """Read the record that Envoy's container carries; what cannot be read is not known."""
+    """Read the record that Envoy's container carries; what somebody spoiled in it is not known."""
     for container in containers:
         if container["name"] == ENVOY and is_ours(container):
             try:
                 known = json.loads(container["dockerLabels"].get(LABEL) or "{}")
             except ValueError:
                 return Record()
-            if isinstance(known, Mapping):
-                fields = {key: value for key, value in known.items() if key in vars(Record())}
-                return Record(**{key: value for key, value in fields.items() if isinstance(value, dict)})
+            if isinstance(known, dict):
+                return Record(
+                    **{key: known[key] for key, sound in _SOUND.items() if key in known and sound(known[key])}
+                )
     return Record()
+
+
+def _each(value: Any, sound: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(sound(each) for each in value.values())
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_adoption(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("proxyConfiguration", {}), dict):
+        return False
+    container = value.get("container", {"name": ENVOY})
+    return isinstance(container, dict) and container.get("name") == ENVOY and isinstance(value.get("index", 0), int)
+
+
+_SOUND: dict[str, Callable[[Any], bool]] = {
+    "waited": lambda value: _each(value, lambda each: isinstance(each, str)),
+    "empty": lambda value: _each(value, _texts),
+    "environment": lambda value: _each(value, lambda each: _each(each, lambda text: isinstance(text, str))),
+    "size": lambda value: _each(value, lambda each: _texts(each) and len(each) == 2),
+    "adopted": _is_adoption,
+}

@@ -148,10 +148,10 @@ def _refuse_ports(family: str, others: Sequence[Container], enrolment: Enrolment
 
 def _refuse_other_proxy(family: str, container: Container) -> None:
     wanted = proxy_environment({})
-    found = {each["name"]: each.get("value") for each in container.get("environment") or []}
-    found |= {each["name"]: "" for each in container.get("secrets") or []}
-    for name in ("HTTP_PROXY", "http_proxy"):
-        if found.get(name) not in (None, wanted[name]):
+    variables = {each["name"]: each.get("value") for each in container.get("environment") or []}
+    secret = {each["name"] for each in container.get("secrets") or []}
+    for name in wanted:
+        if name in secret or (name.upper() == "HTTP_PROXY" and variables.get(name) not in (None, wanted[name])):
             raise Refused(
                 f"task definition {family} gives {container['name']} a proxy of its own ({name}), and there can be one "
                 "only; remove it, or use Interception transparent"
