@@ -3,9 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from domain.errors import InvalidSetting
-from domain.sidecar import SidecarSettings
+
+if TYPE_CHECKING:
+    from domain.sidecar import SidecarSettings
 
 _ACCOUNT = re.compile(r"\d{12}")
 
@@ -40,8 +43,10 @@ class Settings:
     share_resource_types: frozenset[str]
 
     @property
-    def sidecar(self) -> SidecarSettings:
+    def sidecar(self) -> "SidecarSettings":
         """What they say of every sidecar."""
+        from domain.sidecar import SidecarSettings  # here: functions that Envoys wait for read settings too
+
         return SidecarSettings(
             region=self.region,
             hosted=self.hosted,
