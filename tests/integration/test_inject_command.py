@@ -11,7 +11,7 @@ from handlers.inject_envoy import handler
 from meshift_inject.command import main
 from meshift_inject.stack import PARAMETERS
 from tests.integration.conftest import make_service
-from tests.shapes import TAGS, task_definition
+from tests.shapes import SUBJECT, TAGS, task_definition
 from tests.task_definitions import FOLDER, load
 from tests.template import resources, template
 
@@ -69,7 +69,7 @@ def test_a_pipelines_revision_is_found_as_the_stack_wants_it(run, aws, mesh, con
     del before["taskDefinitionArn"]
     made = run(written(tmp_path, before), "--stack", "meshift", *TAGGED)
     service = make_service(aws, TAGS, **made)
-    assert handler(service.document(), context)["outcome"] == "Present"
+    assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Present"
 
 
 @pytest.mark.parametrize("source", ["serviceBv2", "serviceBv2:1", "ARN"])

@@ -7,7 +7,7 @@ import pytest
 from handlers.inject_envoy import handler
 from tests.iam_simulator import Simulator
 from tests.integration.conftest import make_service
-from tests.shapes import TAGS
+from tests.shapes import SUBJECT, TAGS
 
 ACCOUNT = "123456789012"
 NODE = f"arn:aws:appmesh:us-east-1:{ACCOUNT}:mesh/apps/virtualNode/serviceBv2"
@@ -43,7 +43,7 @@ def redeployed(aws, context, task_role, execution_role=None, **changes):
     """Deploy a service with these roles, and give back the reason that its execution ends with."""
     execution_role = execution_role or make_role(aws, "execution", PULL)
     service = make_service(aws, TAGS, taskRoleArn=task_role, executionRoleArn=execution_role, **changes)
-    answer = handler(service.document(), context)
+    answer = handler(service.document(subject=SUBJECT), context)
     assert answer["outcome"] == "Redeployed"
     return answer["reason"].partition("has Envoy beside app")[2]
 

@@ -153,6 +153,11 @@ def test_a_node_without_a_listener_is_refused():
         inject(task_definition(), ENROLMENT, Sidecar("envoy:1", NODE, ()))
 
 
+def test_a_node_that_listens_on_a_port_of_envoys_is_refused():
+    with pytest.raises(Refused, match="listens on 15001, which Envoy needs for outbound"):
+        inject(task_definition(), ENROLMENT, Sidecar("envoy:1", NODE, (80, 15001)))
+
+
 def test_ports_are_those_of_the_nodes_listeners():
     assert listener_ports({"spec": {"listeners": [{"portMapping": {"port": 80, "protocol": "http2"}}]}}) == (80,)
 

@@ -5,7 +5,15 @@ inverse: removing what was injected gives an equal task definition.
 """
 
 from domain.sidecar.images import UPSTREAM_IMAGE, choose_image, envoy_image
-from domain.sidecar.injection import DESCRIBED_ONLY, Injection, inject, is_injected, register_input
+from domain.sidecar.injection import (
+    DESCRIBED_ONLY,
+    Injection,
+    application_of,
+    inject,
+    is_injected,
+    refuse_uninjectable,
+    register_input,
+)
 from domain.sidecar.removal import remove
 from domain.sidecar.settings import SidecarSettings, sidecar_for
 from domain.sidecar.tags import INJECTED_AS, INJECTED_BY, INJECTED_FROM, revision_tags
@@ -24,11 +32,13 @@ __all__ = [
     "Injection",
     "Sidecar",
     "SidecarSettings",
+    "application_of",
     "choose_image",
     "envoy_image",
     "inject",
     "is_injected",
     "listener_ports",
+    "refuse_uninjectable",
     "register_input",
     "remove",
     "revision_tags",

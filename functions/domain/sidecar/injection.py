@@ -13,13 +13,14 @@ from typing import Any
 
 from domain.enrolment import Enrolment
 from domain.sidecar.addition import add
-from domain.sidecar.application import application_container
+from domain.sidecar.application import Container, application_container
 from domain.sidecar.refusals import (
     refuse_foreign_proxy,
     refuse_interception,
     refuse_oversized,
     refuse_platform,
     refuse_shapeless,
+    refuse_taken,
 )
 from domain.sidecar.removal import remove
 from domain.sidecar.wanted import ENVOY, MARK, Sidecar, is_ours
@@ -60,17 +61,28 @@ def is_injected(task_definition: Mapping[str, Any]) -> bool:
     )
 
 
+def application_of(task_definition: Mapping[str, Any], enrolment: Enrolment) -> Container:
+    """Return the application's container as it was before injection. Raises Refused when that could be several."""
+    return _bare_application(remove(task_definition), enrolment)[0]
+
+
+def refuse_uninjectable(task_definition: Mapping[str, Any], enrolment: Enrolment) -> None:
+    """Refuse a task definition that cannot have a sidecar, whatever its node and the stack's parameters are."""
+    refuse_shapeless(task_definition)
+    refuse_platform(task_definition)
+    bare = remove(task_definition)
+    refuse_foreign_proxy(bare, enrolment.adopt)
+    refuse_taken(bare["family"], _bare_application(bare, enrolment)[1])
+
+
 def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Sidecar) -> Injection:
     """Put the wanted sidecar into a task definition, once.
 
     Raises Refused, saying why this task definition cannot have it.
     """
-    refuse_shapeless(task_definition)
-    refuse_platform(task_definition)
+    refuse_uninjectable(task_definition, enrolment)
     bare = remove(task_definition)
-    refuse_foreign_proxy(bare, enrolment.adopt)
-    others = [each for each in bare["containerDefinitions"] if each["name"] != ENVOY]
-    application = application_container(bare["family"], others, enrolment.container)
+    application, others = _bare_application(bare, enrolment)
     refuse_interception(bare["family"], application, others, enrolment, sidecar)
     kept = task_definition.get("proxyConfiguration") or bare.get("proxyConfiguration")
     wanted, notes = add(bare, application, sidecar, kept)
@@ -84,6 +96,12 @@ def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Si
         digest=_fingerprint(_settled(register_input(wanted))),
         notes=tuple(notes),
     )
+
+
+def _bare_application(bare: Mapping[str, Any], enrolment: Enrolment) -> tuple[Container, list[Container]]:
+    """Return the application's container, and all containers but a hand-made Envoy."""
+    others = [each for each in bare["containerDefinitions"] if each["name"] != ENVOY]
+    return application_container(bare["family"], others, enrolment.container), others
 
 
 def register_input(task_definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from domain.sidecar.containers import ignored_ports, proxy_environment
 from domain.sidecar.wanted import COLLECTOR, EGRESS_PORT, ENVOY, INGRESS_PORT, PROXY, USER, Sidecar, is_ours
 
 _ON_WINDOWS = re.compile(r"os-(type|family)\s*==\s*windows", re.IGNORECASE)
+_RESERVED = {INGRESS_PORT: "inbound traffic", EGRESS_PORT: "outbound traffic", ADMIN_PORT: "administration"}
 _MOST_CONTAINERS = 10
 _MOST_BYTES = 64 * 1024
 _MOST_IGNORED_PORTS = 15
@@ -81,13 +82,34 @@ def refuse_foreign_proxy(bare: Mapping[str, Any], adopt: bool) -> None:
         raise Refused(f"task definition {family} has a proxyConfiguration that Meshift did not put there; remove it")
 
 
+def refuse_taken(family: str, others: Sequence[Container]) -> None:
+    """Refuse who has Meshift's names or ports, or ports that awsvpc does not know."""
+    for container in others:
+        name = container["name"]
+        if name == COLLECTOR:
+            raise Refused(f"task definition {family} has a container {COLLECTOR}; that name is Meshift's, rename it")
+        for port, purpose in _RESERVED.items():
+            if any(port in mapped for mapped in tcp_ports(container)):
+                raise Refused(
+                    f"task definition {family} has {name} on port {port}, which Envoy needs for {purpose}; use another"
+                )
+        for mapping in container.get("portMappings") or []:
+            if mapping.get("hostPort") == 0:
+                raise Refused(
+                    f"task definition {family} maps {name}'s port {mapping.get('containerPort')} to a dynamic host "
+                    "port (0), which awsvpc does not know; leave hostPort out"
+                )
+
+
 def refuse_interception(
     family: str, application: Container, others: Sequence[Container], enrolment: Enrolment, sidecar: Sidecar
 ) -> None:
     """Refuse what would not be intercepted, or be in its way; `others` are all containers but a hand-made Envoy."""
-    _refuse_ports(family, others, enrolment, sidecar)
-    if any(each["name"] == COLLECTOR for each in others):
-        raise Refused(f"task definition {family} has a container {COLLECTOR}; that name is Meshift's, rename it")
+    for port, purpose in _RESERVED.items():
+        if port in sidecar.app_ports:
+            raise Refused(
+                f"virtual node {enrolment.virtual_node} listens on {port}, which Envoy needs for {purpose}; use another"
+            )
     if sidecar.interception == PROXY:
         for name in waiting(others, application["name"]):
             _refuse_other_proxy(family, next(each for each in others if each["name"] == name))
@@ -122,28 +144,6 @@ def refuse_oversized(task_definition: Mapping[str, Any]) -> None:
             f"task definition {family} lets {len(ignored_ports(proxy))} ports pass (EgressIgnoredPorts); no more than "
             f"{_MOST_IGNORED_PORTS} work"
         )
-
-
-def _refuse_ports(family: str, others: Sequence[Container], enrolment: Enrolment, sidecar: Sidecar) -> None:
-    reserved = {INGRESS_PORT: "inbound traffic", EGRESS_PORT: "outbound traffic", ADMIN_PORT: "administration"}
-    for port, purpose in reserved.items():
-        if port in sidecar.app_ports:
-            raise Refused(
-                f"virtual node {enrolment.virtual_node} listens on {port}, which Envoy needs for {purpose}; use another"
-            )
-        for container in others:
-            if any(port in mapped for mapped in tcp_ports(container)):
-                raise Refused(
-                    f"task definition {family} has {container['name']} on port {port}, which Envoy needs for "
-                    f"{purpose}; use another"
-                )
-    for container in others:
-        for mapping in container.get("portMappings") or []:
-            if mapping.get("hostPort") == 0:
-                raise Refused(
-                    f"task definition {family} maps {container['name']}'s port {mapping.get('containerPort')} to a "
-                    "dynamic host port (0), which awsvpc does not know; leave hostPort out"
-                )
 
 
 def _refuse_other_proxy(family: str, container: Container) -> None:
