@@ -35,6 +35,7 @@ class Settings:
     """The managed policy that is attached to task roles; empty when none is to be."""
     discover_function_arn: str
     """The stack's own discovery function; empty when a DiscoveryEndpoint of somebody else serves it."""
+    compress_polls: bool
     rollout_table: str
     topic_arn: str
     state_machine_arn: str
@@ -57,6 +58,7 @@ class Settings:
             discovery_endpoint=self.discovery_endpoint,
             discovery_poll_seconds=self.discovery_poll_seconds,
             signing_name=self.mesh_signing_name or "lambda",
+            compress_polls=self.compress_polls,
         )
 
     @classmethod
@@ -84,6 +86,7 @@ class Settings:
             task_role_path=env.get("TASK_ROLE_PATH", ""),
             envoy_policy_arn=env.get("ENVOY_POLICY_ARN", ""),
             discover_function_arn=env.get("DISCOVER_FUNCTION_ARN", ""),
+            compress_polls=env.get("COMPRESS_POLLS") == "true",
             rollout_table=env.get("ROLLOUT_TABLE", ""),
             topic_arn=env.get("TOPIC_ARN", ""),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
@@ -108,8 +111,7 @@ class MeshApiSettings:
     @property
     def partition(self) -> str:
         """The AWS partition of the Region, for ARNs."""
-        prefix = self.region.partition("-")[0]
-        return "aws-cn" if prefix == "cn" else "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        return _partition(self.region)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "MeshApiSettings":
@@ -121,6 +123,28 @@ class MeshApiSettings:
             discovery_url=env.get("DISCOVERY_URL", ""),
             signing_name=env.get("MESH_SIGNING_NAME") or "lambda",
         )
+
+
+@dataclass(frozen=True)
+class DiscoverSettings:
+    """What `discover` is told."""
+
+    region: str
+    table: str
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the Region, for ARNs."""
+        return _partition(self.region)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "DiscoverSettings":
+        """Read the environment of the function."""
+        return cls(region=env["AWS_REGION"], table=env["MESH_TABLE"])
+
+
+def _partition(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def _listed(env: Mapping[str, str], name: str) -> list[str]:

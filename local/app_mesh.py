@@ -23,7 +23,7 @@ def install() -> None:
 
 async def app(scope: dict[str, Any], receive: Any, send: Any, caller: Caller | None) -> None:
     """Hand a request on to the mesh API of the caller's account, or answer that there is none."""
-    identifier = _url_of(caller) if caller else None
+    identifier = url_of("MeshApiFunction", caller.account, caller.region) if caller else None
     if identifier is None:
         account = caller.account if caller else "an unsigned request"
         body = json.dumps({"message": f"no mesh API in account {account}: deploy the stack with ControlPlane=hosted"})
@@ -36,9 +36,10 @@ async def app(scope: dict[str, Any], receive: Any, send: Any, caller: Caller | N
     await emulator({**scope, "path": path, "raw_path": raw}, receive, send)
 
 
-def _url_of(caller: Caller) -> str | None:
-    with responses.request_scope(caller.account, caller.region):
-        for function, config in lambda_svc._function_urls.items():
-            if "MeshApiFunction" in function:
+def url_of(function: str, account: str, region: str) -> str | None:
+    """The id of the Function URL of a function (its logical id) in an account's stack."""
+    with responses.request_scope(account, region):
+        for name, config in lambda_svc._function_urls.items():
+            if function in name:
                 return str(config["FunctionUrl"]).removeprefix("https://").partition(".")[0]
     return None

@@ -21,7 +21,7 @@ from typing import Any
 from ministack.app import app as emulator
 from ministack.core.concurrency import run_reentrant
 
-from local import app_mesh, ecs, events, ram_api
+from local import app_mesh, discovery, ecs, events, ram_api
 from local.identity import caller_of
 from local.settings import SETTINGS
 
@@ -32,6 +32,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await emulator(scope, receive, send)
     elif scope["path"].startswith(app_mesh.PREFIX + "/"):
         await app_mesh.app(scope, receive, send, caller_of(_headers(scope)))
+    elif scope["path"].startswith(discovery.PREFIX):
+        await discovery.app(scope, await _body(receive), send)
     elif scope["path"].startswith("/_meshift/"):
         await _answer(send, *await run_reentrant(_control, scope, await _body(receive)))
     elif (caller := caller_of(_headers(scope))) and caller.service == "ram":

@@ -10,10 +10,15 @@ from local.patching import replace
 
 
 def install() -> None:
-    """Let CloudFormation's `FunctionUrl` attribute be the path under which the emulator answers."""
+    """Let CloudFormation's `FunctionUrl` attribute be the path under which the emulator answers.
+
+    Envoy polls below no path: for `discover` it is the root, and local/discovery.py knows the way on.
+    """
 
     def reachable(config: dict[str, Any]) -> dict[str, Any]:
         attributes = original(config)
+        if "DiscoverFunction" in config["FunctionArn"]:
+            return {**attributes, "FunctionUrl": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}/"}
         identifier = str(urlsplit(attributes["FunctionUrl"]).hostname).partition(".")[0]
         url = f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}/_aws/lambda-url/{identifier}/"
         return {**attributes, "FunctionUrl": url}

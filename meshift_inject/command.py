@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         type=pair,
         metavar="NAME=VALUE",
-        help="a parameter of the stack (EnvoyImage=…), before what --stack says; repeatable",
+        help="a parameter or output of the stack (EnvoyImage=…), before what --stack says; repeatable",
     )
     found.add_argument("--region", help="default as the AWS CLI's")
     found.add_argument("--profile", metavar="NAME", help="the AWS profile")
@@ -184,6 +184,6 @@ def node_of(options: argparse.Namespace, enrolment: Enrolment, settings: Setting
         listeners = [{"portMapping": {"port": number, "protocol": "http"}} for number in options.port]
         return {"metadata": {"arn": options.node}, "spec": {"listeners": listeners}}
     if settings.hosted and not settings.mesh_endpoint:
-        raise BadInput("no mesh API: give --stack NAME, --set MeshApiEndpoint=URL, or --node ARN and its --port")
+        raise BadInput("no mesh API: give --stack NAME, --set MeshApiUrl=URL, or --node ARN and its --port")
     mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
     return mesh.describe_virtual_node(enrolment.virtual_node)

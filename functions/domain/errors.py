@@ -9,6 +9,7 @@ MeshiftError
 │   └── InvalidRequest what an operator asks for
 ├── NotFound           a resource that was named does not exist (any more)
 ├── Unanswered         AWS did not answer what may go unanswered
+├── Untranslatable     a part of a mesh that Envoy's configuration has no words for
 ├── ClaimHeld          another rollout is at work on the same virtual service
 └── Busy               a service of AWS asks for patience
 """
@@ -48,6 +49,10 @@ class NotFound(MeshiftError):
 
 class Unanswered(MeshiftError):
     """AWS did not answer what may go unanswered: the work goes on without."""
+
+
+class Untranslatable(MeshiftError):
+    """A part of a mesh cannot be said in Envoy's configuration; what is around it can."""
 
 
 class ClaimHeld(MeshiftError):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from domain.discovery.ordering import settle_seconds
 from domain.errors import Refused
 from domain.policy import Policy, Step
 from domain.weights import TOTAL, read_weights, split
@@ -74,13 +75,12 @@ def tasks_per_percent(before: Weights, candidate: str, healthy: Mapping[str, int
 
 
 def seconds_to_settle(routes: Sequence[Mapping[str, Any]], poll_seconds: int, now: float) -> int:
-    """Return how long until every Envoy knows the targets that routes were last given.
+    """Return how long until every Envoy surely knows the targets that routes were last given.
 
-    Envoy asks at intervals of up to twice the wanted one, and an answer may take two seconds. `now` in seconds since
-    the epoch.
+    Discovery gives new targets no traffic before. `now` in seconds since the epoch.
     """
     newest = max(route["metadata"]["lastUpdatedAt"].timestamp() for route in routes)
-    return max(0, math.ceil(float(newest) + 2 * poll_seconds + 2 - now))
+    return max(0, math.ceil(float(newest) + settle_seconds(poll_seconds) - now))
 
 
 def plan_away(

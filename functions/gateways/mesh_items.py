@@ -9,7 +9,7 @@
 |                           | referrers/PATH        | an attribute per referring path: the ports that it names        |
 | meshes                    | OWNER/MESH            | a copy of the mesh, for lists of meshes                         |
 | account/OWNER             | account               | `meshes`: how many the account owns                             |
-| history/OWNER/MESH        | CHANGES               | one write: who, what, when, the document                        |
+| history/OWNER/MESH        | CHANGES               | one write: who, what, when, the document, the one before        |
 | token/ACCOUNT/TOKEN       | token                 | a clientToken: request's fingerprint, answer; gone after a day  |
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from domain.hosted.errors import bad_request
 from domain.hosted.kinds import MeshKey
-from domain.hosted.state import Needs, Record, State, UsedToken
+from domain.hosted.state import Document, Needs, Record, State, UsedToken, Write
 
 Item = dict[str, Any]
 LARGEST_ITEM = 390_000
@@ -65,6 +65,22 @@ def account_key(mesh: MeshKey) -> Item:
 
 def history_pk(mesh: MeshKey) -> str:
     return f"history/{mesh.owner}/{mesh.name}"
+
+
+def history_key(mesh: MeshKey, changes: int) -> Item:
+    return key(history_pk(mesh), f"{changes:020d}")
+
+
+def write_of(item: Item) -> Write:
+    """A write out of the history; what was not kept of it counts as unchanged."""
+    after: Document | None = json.loads(item["document"]["S"]) if "document" in item else None
+    operation = item["operation"]["S"]
+    before = json.loads(item["before"]["S"]) if "before" in item else after
+    if operation.startswith("Create"):
+        before = None
+    elif operation.startswith("Delete"):
+        after = None
+    return Write(float(item["at"]["N"]), item["path"]["S"], before, after)
 
 
 def token_key(account: str, token: str) -> Item:

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
@@ -19,8 +20,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from domain.hosted.access import Caller
 from domain.hosted.errors import ApiError, limit_exceeded
 from domain.hosted.kinds import MeshKey
-from domain.hosted.state import Needs, Outcome, Record, State
-from gateways.mesh_items import DIRECTORY, Item, changes_key, history_pk, keys_of, mesh_pk, record_of, state_of
+from domain.hosted.state import Needs, Outcome, Record, State, Write
+from gateways.mesh_items import (
+    DIRECTORY,
+    Item,
+    changes_key,
+    history_key,
+    history_pk,
+    keys_of,
+    mesh_pk,
+    record_of,
+    state_of,
+    write_of,
+)
 from gateways.mesh_writes import Writer, transaction_of
 
 if TYPE_CHECKING:
@@ -28,6 +40,8 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+FEW_WRITES = 25
+"""Items in a page of history: more than a few are seldom asked for."""
 CONTENTION = {"ConditionalCheckFailed", "TransactionConflict"}
 THROTTLING = {
     "ThrottlingError",
@@ -84,9 +98,9 @@ class MeshStore:
         """
 
         def once() -> Outcome:
-            at = round(time.time(), 3)
             gets = [{"Get": {"TableName": self.table, "Key": item_key}} for item_key in keys_of(needs, caller.account)]
             answers = self.client.transact_get_items(TransactItems=gets)["Responses"]  # type: ignore[arg-type]
+            at = round(time.time(), 3)  # after the reads: discovery counts from here when the write may take effect
             state = state_of((answer["Item"] for answer in answers if answer.get("Item")), at)
             outcome = decide(state, at)
             if outcome.change is not None:
@@ -126,6 +140,17 @@ class MeshStore:
         """What was written to a mesh, oldest first, as the table keeps it."""
         return self._partition(history_pk(mesh))
 
+    def writes(self, mesh: MeshKey, changes: int, path: str | None = None) -> Iterator[Write]:
+        """What was written up to a state of the change counter, newest first; of one resource, if a path is given."""
+        values = {":pk": {"S": history_pk(mesh)}, ":last": history_key(mesh, changes)["sk"]}
+        query: dict[str, Any] = {"KeyConditionExpression": "pk = :pk AND sk <= :last", "ScanIndexForward": False}
+        if path is None:
+            query["Limit"] = FEW_WRITES
+        else:
+            values[":path"] = {"S": path}
+            query |= {"FilterExpression": "#p = :path", "ExpressionAttributeNames": {"#p": "path"}}
+        yield from map(write_of, self._pages({**query, "ExpressionAttributeValues": values}))
+
     def _batch(self, keys: list[Item]) -> list[Item]:
         found: list[Item] = []
         wanted: Mapping[str, Any] = {self.table: {"Keys": keys, "ConsistentRead": True}}
@@ -143,9 +168,11 @@ class MeshStore:
         condition, values = "pk = :pk", {":pk": {"S": pk}}
         if sk:
             condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": {"S": sk}}
-        query: dict[str, Any] = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+        return self._pages({"KeyConditionExpression": condition, "ExpressionAttributeValues": values})
+
+    def _pages(self, query: dict[str, Any]) -> Iterator[Item]:
         while query:
-            answer = self.client.query(TableName=self.table, ConsistentRead=True, **query)
+            answer = self._patiently(partial(self.client.query, TableName=self.table, ConsistentRead=True, **query))
             yield from answer["Items"]
             last = answer.get("LastEvaluatedKey")
             query = {**query, "ExclusiveStartKey": last} if last else {}

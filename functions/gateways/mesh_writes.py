@@ -7,12 +7,12 @@ from domain.hosted.access import Caller
 from domain.hosted.kinds import MeshKey
 from domain.hosted.state import Change, Outcome, State
 from gateways.mesh_items import (
+    LARGEST_ITEM,
     Item,
     account_key,
     changes_key,
     directory_key,
-    history_pk,
-    key,
+    history_key,
     listing_key,
     record_item,
     record_key,
@@ -120,9 +120,14 @@ def referred(mesh: MeshKey, path: str, by: str, ports: tuple[int | None, ...] | 
 
 
 def history(change: Change, state: State, changes: int, writer: Writer) -> Write:
-    """Keep what was written, by whom; of a deletion, what was deleted."""
-    record = change.puts.get(change.path) or state.records.get(change.path)
-    item = record_item(key(history_pk(change.mesh), f"{changes:020d}"), record) if record else {}
+    """Keep what was written, by whom, and what was there before; of a deletion, what was deleted."""
+    before = state.records.get(change.path)
+    record = change.puts.get(change.path) or before
+    item = record_item(history_key(change.mesh, changes), record) if record else {}
+    if before and change.path in change.puts:
+        text = text_of(before.document)
+        if sum(len(each["S"].encode()) for each in item.values()) + len(text.encode()) <= LARGEST_ITEM:
+            item["before"] = {"S": text}
     texts = {
         "operation": change.operation,
         "path": change.path,

@@ -125,14 +125,17 @@ class RolloutTable(Table):
         self._put({**line, "execution": {"S": execution}, "document": {"S": json.dumps(document)}, **expiry(KEEP)})
 
     def remember_last(self, mesh: str, virtual_service: str, document: Mapping[str, Any]) -> None:
-        """Remember which deployment a virtual service's last rollout was of: `{"service", "cluster", "deployment"}`."""
+        """Remember a virtual service's last rollout: `{"service", "cluster", "deployment", "targets"}`.
+
+        The targets are the routes' virtual nodes: they had settled.
+        """
         last = key(f"virtualService#{mesh}#{virtual_service}", "last")
         self._put({**last, "document": {"S": json.dumps(document)}})
 
-    def last(self, mesh: str, virtual_service: str) -> dict[str, str] | None:
-        """Return which deployment a virtual service's last rollout was of."""
+    def last(self, mesh: str, virtual_service: str) -> dict[str, Any] | None:
+        """Return what `remember_last` remembered."""
         item = self._get(key(f"virtualService#{mesh}#{virtual_service}", "last"))
-        found: dict[str, str] | None = json.loads(item["document"]["S"]) if item else None
+        found: dict[str, Any] | None = json.loads(item["document"]["S"]) if item else None
         return found
 
     def _update_claim(

@@ -25,7 +25,7 @@ from domain.joining import (
 )
 from domain.policy import parse_policy
 from domain.sidecar import refuse_uninjectable
-from gateways import alarms, cloud_map, ecs
+from gateways import alarms, ecs, service_registries
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
 from gateways.remembered import Remembered
@@ -139,7 +139,9 @@ def _found(describe: Any, name: str) -> Document | None:
 
 def _registry(enrolment: Enrolment, service: Document) -> tuple[str, str] | None:
     registries = service.get("serviceRegistries", [])
-    return cloud_map.read_registry(registries[0]["registryArn"]) if registries and not enrolment.hostname else None
+    if enrolment.hostname or not registries:
+        return None
+    return service_registries.read_registry(registries[0]["registryArn"])
 
 
 def _refuse_foreign(enrolment: Enrolment, service: Document, seen: Seen) -> None:

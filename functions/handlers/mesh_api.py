@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from domain.errors import Busy, NotFound
-from domain.hosted.access import Caller
+from domain.hosted.access import caller_of
 from domain.hosted.answers import error_response, mesh_card, response
 from domain.hosted.errors import ApiError, bad_request
 from domain.hosted.kinds import MESH
@@ -62,14 +62,6 @@ def serve(event: Event, settings: MeshApiSettings, store: MeshStore, account: st
         return error_response(ApiError("InternalServerErrorException", "this is a fault of the mesh API"), request_id)
     keep_card(task, outcome, settings, event, account)
     return response(outcome.answer, request_id)
-
-
-def caller_of(event: Event) -> Caller:
-    """Read the caller's identity as IAM established it; without one nobody may do anything."""
-    iam = (event["requestContext"].get("authorizer") or {}).get("iam") or {}
-    if not iam.get("accountId") or not iam.get("userArn"):
-        raise ApiError("ForbiddenException", "the request carries no IAM identity")
-    return Caller(iam["accountId"], iam["userArn"], iam.get("principalOrgId"))
 
 
 def read(task: Task, store: MeshStore) -> Answer:

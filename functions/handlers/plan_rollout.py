@@ -95,7 +95,9 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     if health.healthy < steps[0]["tasks"]:
         need = f"{health.healthy} of the {steps[0]['tasks']} tasks run that the first step's weight needs"
         return _wait(event, policy, f"{candidate} is not fit for traffic: {need}")
-    settling = seconds_to_settle(moving, settings.discovery_poll_seconds, time.time()) if settings.hosted else 0
+    known = (table.last(mesh_id(subject), subject["virtualService"]) or {}).get("targets")
+    settled = not settings.hosted or known == _targets(before)
+    settling = 0 if settled else seconds_to_settle(moving, settings.discovery_poll_seconds, time.time())
     if settling:
         return {**_wait(event, policy, "not every Envoy knows the route's targets yet"), "waitSeconds": settling}
     plan = _document(subject, policy, before, steps)
@@ -133,7 +135,12 @@ def _keep(event: Document, plan: Document, table: RolloutTable) -> None:
     table.record(*claim, "plan", plan)
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject", "application")}
     table.keep_plan(*claim, {**kept, "plan": plan})
-    table.remember_last(*claim[:2], {key: event[key] for key in ("service", "cluster", "deployment")})
+    about = {key: event[key] for key in ("service", "cluster", "deployment")}
+    table.remember_last(*claim[:2], {**about, "targets": _targets(plan["before"])})
+
+
+def _targets(before: Document) -> Document:
+    return {route: sorted(weights) for route, weights in before.items()}
 
 
 def _wait(event: Document, policy: Policy, reason: str) -> Document:

@@ -86,8 +86,10 @@ def test_a_new_version_is_injected_and_promoted(apps, promoted):
 
 
 def test_the_console_shows_the_outcome_as_the_last_state(apps, promoted):
-    history = apps.states.get_execution_history(executionArn=apps.executions(promoted)[1]["executionArn"])["events"]
-    entered = [each["stateEnteredEventDetails"]["name"] for each in history if "stateEnteredEventDetails" in each]
+    arn = apps.executions(promoted)[1]["executionArn"]
+    pages = apps.states.get_paginator("get_execution_history").paginate(executionArn=arn)
+    events = [event for page in pages for event in page["events"] if "stateEnteredEventDetails" in event]
+    entered = [event["stateEnteredEventDetails"]["name"] for event in events]
     assert entered[:5] == ["Join Mesh", "Did It Join?", "Inject Envoy", "Was Envoy Added?", "Plan Rollout"]
     shift = entered.index("Shift Traffic")
     assert set(entered[5:shift]) <= {"Is There Anything To Do?", "Wait Its Turn", "Plan Rollout"}
@@ -227,11 +229,11 @@ def test_a_version_that_the_circuit_breaker_threw_out_is_left_alone(aws, apps):
     try:
         apps.deploy_image("thrown-out", "app:2")
         apps.outcome(arn, "Redeployed")
-        wait_for("ECS went back", lambda: deployments(apps, "thrown-out") == [("COMPLETED", "thrown-out:1")])
+        ((_, revision),) = wait_for("ECS went back", lambda: bare_and_completed(apps, "thrown-out"))
         left = apps.outcome(arn, "Refused", "Promoted", known=1)
         assert "ECS rolled the service back to" in left["reason"]
         queue_is_read(aws)
-        assert deployments(apps, "thrown-out") == [("COMPLETED", "thrown-out:1")]
+        assert deployments(apps, "thrown-out") == [("COMPLETED", revision)]
         assert len(apps.executions(arn)) == 2
     finally:
         aws.settings(failingTag="fails")
@@ -273,6 +275,12 @@ def deployments(apps, name):
     """A service's deployments: state and revision."""
     found = apps.service(name)["deployments"]
     return [(each["rolloutState"], each["taskDefinition"].rpartition("/")[2]) for each in found]
+
+
+def bare_and_completed(apps, name):
+    """A service's one deployment, once it is complete and without Envoy: of the last revision that ever was."""
+    found = deployments(apps, name)
+    return found if [state for state, _ in found] == ["COMPLETED"] and apps.containers(name) == ["app"] else None
 
 
 def queue_is_read(aws):

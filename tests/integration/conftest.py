@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from gateways.clients import client
 from tests.hosted_mesh import Body, hosted_mesh
+from tests.polls import Discovery, make_tutorial
 from tests.shapes import TAGS, route_spec, task_definition, tasks
 
 REGION = "us-east-1"
@@ -88,11 +89,11 @@ def mesh(aws):
     """The tutorial's mesh: two nodes and a route with retries, all traffic on serviceB."""
     api = aws("appmesh")
     api.create_mesh(meshName="apps")
-    make_tutorial(api)
+    make_by_hand(api)
     return api
 
 
-def make_tutorial(api):
+def make_by_hand(api):
     for node in ("serviceB", "serviceBv2"):
         api.create_virtual_node(
             meshName="apps",
@@ -155,6 +156,20 @@ def hosted(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with hosted_mesh() as mesh:
         yield mesh
+
+
+@pytest.fixture
+def tutorial(hosted):
+    """The tutorial's mesh, hosted; gives back its owner's client."""
+    client = hosted.client()
+    make_tutorial(client)
+    return client
+
+
+@pytest.fixture
+def discovery(hosted, tutorial):
+    """What the Envoys of that mesh are answered."""
+    return Discovery(hosted)
 
 
 @pytest.fixture

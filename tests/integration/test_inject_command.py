@@ -9,7 +9,7 @@ from domain.sidecar import is_injected
 from gateways.clients import client
 from handlers.inject_envoy import handler
 from meshift_inject.command import main
-from meshift_inject.stack import PARAMETERS
+from meshift_inject.stack import OUTPUTS, PARAMETERS
 from tests.integration.conftest import make_service
 from tests.shapes import SUBJECT, TAGS, task_definition
 from tests.task_definitions import FOLDER, load
@@ -129,10 +129,10 @@ def test_the_stacks_parameters_are_taken_and_those_given_here_come_first(run, or
 
 def test_upstream_envoy_is_told_where_its_configuration_is(run, orders):
     hosted = ["--node", NODE, "--port", "80", "--set", "ControlPlane=hosted"]
-    made = run(orders, *hosted, "--set", "DiscoveryEndpoint=https://discovery.example/")
-    assert "discovery.example" in made["containerDefinitions"][1]["command"][1]
+    made = run(orders, *hosted, "--set", "DiscoveryUrl=https://discovery.example/")
+    assert "discovery.example" in made["containerDefinitions"][1]["command"][3]
     run(orders, *hosted, code=2)
-    assert "no DiscoveryEndpoint" in run.err
+    assert "no discovery URL" in run.err
 
 
 USAGE = [
@@ -146,7 +146,10 @@ USAGE = [
     (["FILE", *APPMESH, "--service", "orders"], "that is not CLUSTER/NAME"),
     (["FILE", "--node", "orders", "--port", "80"], "--node orders: that is not the ARN of a virtual node"),
     (["FILE", *TAGGED, *APPMESH, "--port", "80"], "--port is for --node"),
-    (["FILE", *OFFLINE, "--set", "Envoy=x"], "--set Envoy: no such parameter; known are ControlPlane, EnvoyImage"),
+    (
+        ["FILE", *OFFLINE, "--set", "Envoy=x"],
+        "--set Envoy: no such parameter or output; known are ControlPlane",
+    ),
     (["FILE", *OFFLINE, "--set", "Interception=iptables"], "Interception: 'iptables' is not one of transparent, proxy"),
     (["FILE", *OFFLINE, "--set", "DiscoveryPollSeconds=soon"], "DiscoveryPollSeconds: 'soon' is not a number"),
     (["FILE", *TAGGED, "--set", "ControlPlane=hosted"], "no mesh API: give --stack NAME"),
@@ -216,6 +219,7 @@ def test_help_and_unknown_options_leave_as_argparse_does(capsys):
 
 def test_the_command_reads_all_parameters_that_say_what_a_sidecar_is():
     assert set(PARAMETERS) <= set(template()["Parameters"])
+    assert set(OUTPUTS) <= set(template()["Outputs"])
     given = resources("AWS::Serverless::Function")["InjectEnvoyFunction"]["Properties"]["Environment"]["Variables"]
     named = {variable: value["Ref"] for variable, value in given.items() if "Ref" in value and "ROLE" not in variable}
     assert {parameter: PARAMETERS.get(parameter) for parameter in named.values()} == {

@@ -130,14 +130,14 @@ def test_a_hosted_mesh_gets_upstream_envoy_with_a_bootstrap(aws, mesh, service, 
     assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
     envoy = current(aws, service)[0]["containerDefinitions"][-1]
     assert envoy["image"] == "envoyproxy/envoy:v1.40.0"
-    assert "discovery.example" in envoy["command"][1]
+    assert "discovery.example" in envoy["command"][3]
 
 
 def test_a_hosted_mesh_without_discovery_gets_no_envoy_that_could_not_start(aws, mesh, service, context, monkeypatch):
     monkeypatch.setenv("CONTROL_PLANE", "hosted")
     answer = handler(service.document(subject=SUBJECT), context)
     assert answer["outcome"] == "Refused"
-    assert "no DiscoveryEndpoint" in answer["reason"]
+    assert "no discovery URL" in answer["reason"]
     assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
 
 

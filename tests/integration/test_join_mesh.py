@@ -15,7 +15,7 @@ from gateways.remembered import Remembered
 from handlers import accept_shares
 from handlers.join_mesh import handler
 from tests.hosted_mesh import URL
-from tests.integration.conftest import batch, make_service, make_tutorial
+from tests.integration.conftest import batch, make_by_hand, make_service
 from tests.shapes import TAGS
 
 NAME = "serviceb.apps.local"
@@ -38,7 +38,7 @@ def apps(aws, hosted, monkeypatch):
 @pytest.fixture
 def mesh(apps):
     """What an operator made by hand: the tutorial's nodes, router, route with retries and virtual service."""
-    make_tutorial(apps)
+    make_by_hand(apps)
     provider = {"virtualRouter": {"virtualRouterName": NAME}}
     apps.create_virtual_service(meshName="apps", virtualServiceName=NAME, spec={"provider": provider})
     return apps

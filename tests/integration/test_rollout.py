@@ -444,7 +444,12 @@ def test_a_route_that_was_just_changed_settles_first(document, mesh, context, mo
     mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
     answer = plan_rollout.handler(document, context)
     assert answer["outcome"] == "Wait"
-    assert 10 <= answer["waitSeconds"] <= 12
+    assert 21 <= answer["waitSeconds"] <= 23
+    monkeypatch.delenv("CONTROL_PLANE")
+    planned(document, context)
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
+    assert plan_rollout.handler(document, context)["outcome"] == "Planned", "its targets are known by now"
 
 
 def test_a_service_whose_node_itself_provides_the_virtual_service_is_told_that_no_canary_took_place(document, context):

@@ -105,8 +105,8 @@ def test_a_candidate_that_is_no_target_is_refused():
 def test_a_route_settles_when_every_envoy_has_asked_twice():
     changed = {"metadata": {"lastUpdatedAt": datetime(2026, 1, 1, tzinfo=UTC)}}
     at = changed["metadata"]["lastUpdatedAt"].timestamp()
-    assert seconds_to_settle([changed], 5, at) == 12
-    assert seconds_to_settle([changed], 5, at + 11.5) == 1
+    assert seconds_to_settle([changed], 5, at) == 23
+    assert seconds_to_settle([changed], 5, at + 22.5) == 1
     assert seconds_to_settle([changed], 5, at + 60) == 0
 
 

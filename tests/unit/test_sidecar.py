@@ -1,12 +1,10 @@
 import copy
 import json
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
-from domain.bootstrap import bootstrap
+from domain.bootstrap import bootstrap, command
 from domain.enrolment import parse_enrolment
 from domain.errors import InvalidSetting, Refused
 from domain.sidecar import (
@@ -26,6 +24,7 @@ from tests.task_rules import described_only
 ENROLMENT = parse_enrolment(TAGS, "serviceBv2")
 NODE = "arn:aws:appmesh:us-east-1:111111111111:mesh/apps/virtualNode/serviceBv2"
 SIDECAR = Sidecar("envoy:1", NODE, (80, 8080))
+BOOTSTRAP = bootstrap(NODE, "https://discovery.example/", "lambda", "us-east-1", 5)
 
 
 def injected(**changes):
@@ -285,7 +284,7 @@ def test_metrics_and_segments_are_published_by_one_collector_that_is_not_redirec
 
 
 def test_upstream_envoys_statistics_are_read_from_its_administration():
-    wanted = Sidecar("envoy:1", NODE, (80,), bootstrap="{}", metrics=True)
+    wanted = Sidecar("envoy:1", NODE, (80,), bootstrap=BOOTSTRAP, metrics=True)
     collector = inject(task_definition(), ENROLMENT, wanted).task_definition["containerDefinitions"][-1]
     assert "127.0.0.1:9901" in collector["environment"][0]["value"]
     assert "awsxray" not in collector["environment"][0]["value"]
@@ -375,25 +374,6 @@ def test_upstream_envoy_is_given_its_bootstrap_and_a_health_check_that_its_image
     envoy = inject(task_definition(), ENROLMENT, Sidecar("envoy:1", NODE, (80,), text)).task_definition[
         "containerDefinitions"
     ][-1]
-    assert envoy["command"] == ["--config-yaml", text]
+    assert envoy["command"] == command(text)
     assert envoy["healthCheck"]["command"][:3] == ["CMD", "bash", "-c"]
     assert "environment" not in envoy
-
-
-@pytest.mark.parametrize("url", ["https://discovery.example/", "http://127.0.0.1:8080/"])
-def test_envoy_itself_accepts_the_bootstrap(url, tmp_path):
-    import subprocess
-
-    text = bootstrap(NODE, url, "lambda", "us-east-1", 5)
-    path = tmp_path / "bootstrap.json"
-    path.write_text(text)
-    command = [str(Path(sys.executable).with_name("envoy")), "--mode", "validate", "--config-path", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(text)["node"]["cluster"] == "mesh/apps/virtualNode/serviceBv2"
-
-
-@pytest.mark.parametrize("url", ["discovery.example", "ftp://x/", "https://"])
-def test_a_discovery_endpoint_that_is_no_url_is_refused(url):
-    with pytest.raises(InvalidSetting, match="DiscoveryEndpoint"):
-        bootstrap(NODE, url, "lambda", "us-east-1", 5)

@@ -110,7 +110,7 @@ SIDECARS = st.builds(
     sidecar,
     image=st.sampled_from(["envoy:1", "envoy:2"]),
     app_ports=st.sampled_from([(80,), (80, 8080)]),
-    bootstrap=st.sampled_from([None, '{"node":{}}']),
+    bootstrap=st.sampled_from([None, '{"node":{"id":"mesh/apps/virtualNode/orders"}}']),
     interception=st.sampled_from(["transparent", "proxy"]),
     metrics=st.booleans(),
     tracing=st.booleans(),

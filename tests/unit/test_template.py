@@ -19,6 +19,7 @@ QUEUES = resources("AWS::SQS::Queue")
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms", "ram:GetResourceShareInvitations",
+    "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
 }  # fmt: skip
@@ -210,6 +211,25 @@ def test_nobody_may_invoke_the_mesh_api_but_through_its_url():
     assert not resources("AWS::Lambda::Permission"), "other accounts are let in by their owner, see the README"
     names = [json.dumps(s["Resource"]) for role in ROLES.values() for s in statements(role)]
     assert len([name for name in names if "MeshApiFunction" in name]) == len(granted), "in one form, which is checked"
+
+
+def test_discovery_only_reads_the_mesh_table():
+    (granted,) = [s for s in statements(ROLES["DiscoverRole"]) if s["Resource"] == {"Fn::GetAtt": ["MeshTable", "Arn"]}]
+    assert set(actions(granted)) == {"dynamodb:GetItem", "dynamodb:Query"}
+    assert FUNCTIONS["DiscoverFunction"]["Properties"]["FunctionUrlConfig"]["AuthType"] == "AWS_IAM"
+
+
+def test_discovery_reserves_concurrency_only_when_it_is_told_to():
+    """A new account has none to spare, and a deployment that reserves some fails there."""
+    reserved = FUNCTIONS["DiscoverFunction"]["Properties"]["ReservedConcurrentExecutions"]
+    assert reserved["Fn::If"] == ["ReservesDiscovery", {"Ref": "DiscoveryConcurrency"}, {"Ref": "AWS::NoValue"}]
+    assert template()["Parameters"]["DiscoveryConcurrency"]["Default"] == 0
+
+
+def test_a_poll_costs_no_trace_and_no_line_of_the_platform():
+    properties = FUNCTIONS["DiscoverFunction"]["Properties"]
+    assert properties["Tracing"] == "PassThrough"
+    assert properties["LoggingConfig"]["SystemLogLevel"] == "WARN"
 
 
 def test_the_mesh_is_kept_with_its_table_when_the_stack_goes():

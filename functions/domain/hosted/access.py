@@ -33,6 +33,14 @@ class Caller:
         return self.arn.endswith(f"::{self.account}:root")
 
 
+def caller_of(event: Mapping[str, Any]) -> Caller:
+    """Read the caller out of a Function URL's event, as IAM established it; without one nobody may do anything."""
+    iam = (event["requestContext"].get("authorizer") or {}).get("iam") or {}
+    if not iam.get("accountId") or not iam.get("userArn"):
+        raise ApiError("ForbiddenException", "the request carries no IAM identity")
+    return Caller(iam["accountId"], iam["userArn"], iam.get("principalOrgId"))
+
+
 class Relation(Enum):
     OWNER = "owner"
     CONSUMER = "consumer"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from domain.hosted.envoy import check_for_envoy
 from domain.hosted.errors import bad_request, limit_exceeded
 from domain.hosted.kinds import named
 from domain.hosted.listeners import check_listeners
@@ -19,6 +20,7 @@ def check_spec(kind: str, spec: Spec) -> None:
     check = CHECKS.get(kind)
     if check:
         check(spec)
+    check_for_envoy(spec, "spec")
 
 
 def check_everywhere(value: Any, where: str) -> None:

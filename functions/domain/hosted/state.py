@@ -97,6 +97,18 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Write:
+    """A write out of a mesh's history: when (seconds since the epoch), where, and the document before and after, None
+    for "there was none".
+    """
+
+    at: float
+    path: str
+    before: Document | None
+    after: Document | None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the client gets: the body, and the version of the resource in it."""
 

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from domain.bootstrap import ADMIN_PORT
+from domain.bootstrap import command, is_healthy
 from domain.sidecar.wanted import EGRESS_PORT, ENVOY, INGRESS_PORT, MARK, USER, Sidecar
 
 # The image keeps its admin interface on every address unless it is told to keep it on a socket; older ones know no
@@ -12,11 +12,6 @@ from domain.sidecar.wanted import EGRESS_PORT, ENVOY, INGRESS_PORT, MARK, USER, 
 _APPMESH_IS_LIVE = (
     "(curl -s --unix-socket /tmp/envoy_admin.sock http://localhost/server_info || "
     "curl -s http://localhost:9901/server_info) | grep state | grep -q LIVE"
-)
-# Upstream's image has bash and no curl.
-_UPSTREAM_IS_LIVE = (
-    f"exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT} && "
-    r"printf 'GET /ready HTTP/1.0\r\n\r\n' >&3 && grep -q LIVE <&3"
 )
 _ONLY_FOR_THE_APPLICATION = ("awslogs-datetime-format", "awslogs-multiline-pattern")
 _NO_EGRESS = ("169.254.170.2", "169.254.169.254")
@@ -48,8 +43,8 @@ def envoy_container(sidecar: Sidecar, logs: Mapping[str, Any] | None, reserves_c
         container["environment"] = named(_appmesh_environment(sidecar))
         container["healthCheck"]["command"] = ["CMD-SHELL", _APPMESH_IS_LIVE]
     else:
-        container["command"] = ["--config-yaml", sidecar.bootstrap]
-        container["healthCheck"]["command"] = ["CMD", "bash", "-c", _UPSTREAM_IS_LIVE]
+        container["command"] = command(sidecar.bootstrap)
+        container["healthCheck"]["command"] = ["CMD", "bash", "-c", is_healthy()]
     return with_logs(container, logs)
 
 

@@ -23,6 +23,7 @@ class SidecarSettings:
     discovery_endpoint: str | None
     discovery_poll_seconds: int
     signing_name: str
+    compress_polls: bool
 
 
 def sidecar_for(virtual_node: Mapping[str, Any], settings: SidecarSettings) -> Sidecar:
@@ -36,7 +37,7 @@ def sidecar_for(virtual_node: Mapping[str, Any], settings: SidecarSettings) -> S
     if settings.hosted:
         if settings.discovery_endpoint is None:
             raise InvalidSetting(
-                "the stack has no DiscoveryEndpoint, so an Envoy would have nowhere to get its configuration from"
+                "no discovery URL is known, so an Envoy would have nowhere to get its configuration from"
             )
         text = bootstrap(
             arn,
@@ -44,6 +45,8 @@ def sidecar_for(virtual_node: Mapping[str, Any], settings: SidecarSettings) -> S
             settings.signing_name,
             settings.region,
             settings.discovery_poll_seconds,
+            settings.interception,
+            compress=settings.compress_polls,
         )
     return Sidecar(
         image=choose_image(settings.envoy_image, settings.region, settings.hosted),

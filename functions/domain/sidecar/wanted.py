@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain.bootstrap import Ports
+
 ENVOY = "envoy"
 COLLECTOR = "meshift-collector"
 MARK = "meshift.sidecar"
@@ -12,7 +14,7 @@ MARK = "meshift.sidecar"
 TRANSPARENT, PROXY = "transparent", "proxy"
 INTERCEPTIONS = (TRANSPARENT, PROXY)
 USER = "1337"
-INGRESS_PORT, EGRESS_PORT = 15000, 15001
+INGRESS_PORT, EGRESS_PORT = Ports().inbound, Ports().outbound
 
 ENVOY_MEMORY_MIB = 64
 """The least that App Mesh's user guide recommends; a reservation, Envoy may take more where there is more."""
