@@ -1,5 +1,7 @@
 """The hosted meshes' DynamoDB table: read what an operation needs, write what it decided, or neither.
 
+Its client is botocore's: boto3 around it would make INIT a tenth longer, and every Envoy waits for that.
+
 A write takes two calls: a transaction that reads, and one that writes on condition that the mesh's change counter is
 still what was read. When somebody else wrote meanwhile, it is decided anew on what is there now. What does not get
 through within `patience` seconds is a TooManyRequestsException; a table that is out of reach a
@@ -11,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from domain.hosted.access import Caller
 from domain.hosted.errors import ApiError, limit_exceeded
@@ -33,7 +35,6 @@ from gateways.mesh_items import (
     state_of,
     write_of,
 )
-from gateways.mesh_writes import Writer, transaction_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -82,7 +83,7 @@ class MeshStore:
     @property
     def client(self) -> "DynamoDBClient":
         if self._client is None:
-            self._client = boto3.client("dynamodb", config=CONFIG)
+            self._client = cast("DynamoDBClient", get_session().create_client("dynamodb", config=CONFIG))
         return self._client
 
     def connect(self) -> None:
@@ -101,6 +102,7 @@ class MeshStore:
 
         `decide` takes the state and the present time, and may be called several times.
         """
+        from gateways.mesh_writes import Writer, transaction_of  # discovery only reads, and its INIT counts
 
         def once() -> Outcome:
             gets = [{"Get": {"TableName": self.table, "Key": item_key}} for item_key in keys_of(needs, caller.account)]
