@@ -13,11 +13,23 @@ from rich.table import Table
 from local import deploy
 from local.instance import ROOT, Instance, LocalAwsError, running
 from local.settings import CONSUMER, OWNER
-from local.tutorial import VIRTUAL_SERVICE, Tutorial, wait_for
+from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, unweighted, wait_for
 
 STATE = ROOT / "build" / "demo" / "aws"
 STRANGER = "333333333333"
-TAGS = {"meshift:mesh": "apps", "meshift:virtual-service": VIRTUAL_SERVICE}
+TAGS = {
+    "meshift:mesh": MESH,
+    "meshift:virtual-service": VIRTUAL_SERVICE,
+    "meshift:hostname": VIRTUAL_SERVICE,
+    "meshift:protocol": "http2",
+    "meshift:policy": "quick",
+}
+SERVICE_A = {
+    "meshift:mesh": MESH,
+    "meshift:virtual-service": "servicea.apps.local",
+    "meshift:hostname": "servicea.apps.local",
+    "meshift:backends": VIRTUAL_SERVICE,
+}
 CARD = "/meshift/meshes/apps"
 
 
@@ -85,39 +97,49 @@ def main() -> int:
 def tell(story: Story, aws: Instance) -> None:
     """Tell the chapters one after the other."""
     apps = Tutorial(aws)
-    with story.chapter(f"the tutorial's mesh: route {VIRTUAL_SERVICE}, serviceB 100, serviceBv2 0"):
-        apps.make_mesh()
-        apps.write_policy("quick", checks=[{"alarm": "serviceb-5xx"}])
-        apps.make_alarm("serviceb-5xx", "serviceB")
-        bystander = apps.create_service("bystander", "bystander:1", {"team": "other"})
-        untouched = apps.service("bystander")["taskDefinition"]
-    stable = first_version_joins(story, apps)
-    new_version_is_promoted(story, aws, apps)
+    apps.write_policy("quick", checks=[{"alarm": "serviceb-5xx"}])
+    apps.make_alarm("serviceb-5xx", "serviceB")
+    bystander = apps.create_service("bystander", "bystander:1", {"team": "other"})
+    untouched = apps.service("bystander")["taskDefinition"]
+    stable = first_services_join(story, apps)
+    candidate = new_version_is_promoted(story, aws, apps)
     bad_version_is_rolled_back(story, apps, stable)
     stopped_rollout_is_recovered(story, apps, stable)
+    operator_steers(story, apps, stable)
+    traffic_goes_off_before_a_redeployment(story, apps, stable)
     shares_are_answered(story, aws)
+    story.expect("rollouts of serviceBv2 beside its own", 0, len(apps.executions(candidate, known=2)))
     story.expect("an unenrolled service: its revision", untouched, apps.service("bystander")["taskDefinition"])
     story.expect("an unenrolled service: executions", 0, len(apps.executions(bystander)))
 
 
-def first_version_joins(story: Story, apps: Tutorial) -> str:
-    """Deploy serviceB, which carries all the traffic already."""
-    with story.chapter("serviceB is deployed, without Envoy"):
-        arn = apps.create_service("serviceB", "serviceb:1", {**TAGS, "meshift:policy": "quick"})
+def first_services_join(story: Story, apps: Tutorial) -> str:
+    """Deploy serviceA and serviceB: the mesh is empty, and what their tags name is made."""
+    with story.chapter("serviceA and serviceB are deployed, without Envoy, into an empty mesh"):
+        caller = apps.create_service("serviceA", "servicea:1", SERVICE_A)
+        arn = apps.create_service("serviceB", "serviceb:1", TAGS)
         outcomes = [apps.outcome(arn, "Redeployed", "Refused"), apps.outcome(arn, "Nothing To Do", "Refused", known=1)]
-        for each in outcomes:
+        calling = apps.outcome(caller, "Redeployed", "Refused")
+        for each in (calling, *outcomes):
             story.tell(f"{each['outcome']}: {each['reason']}")
+    story.expect("serviceA's deployment", "Redeployed", calling["outcome"])
+    backends = [each["virtualService"]["virtualServiceName"] for each in apps.node("serviceA")["backends"]]
+    story.expect("virtual node serviceA: its backends", [VIRTUAL_SERVICE], backends)
     story.expect("serviceB: its two deployments", ["Redeployed", "Nothing To Do"], [e["outcome"] for e in outcomes])
+    story.expect("the route that serviceB brought", {"serviceB": 100}, apps.weights())
     return arn
 
 
-def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial) -> None:
+def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial) -> str:
     """Deploy serviceBv2 without Envoy and watch what happens by itself."""
     with story.chapter("serviceBv2 is deployed, without Envoy"):
-        arn = apps.create_service("serviceBv2", "serviceb:2", {**TAGS, "meshift:policy": "quick"})
+        arn = apps.create_service("serviceBv2", "serviceb:2", {**TAGS, "meshift:hostname": "servicebv2.apps.local"})
         first = apps.service("serviceBv2")["deployments"][0]["id"]
         redeployed = apps.outcome(arn, "Redeployed", "Refused")
         story.tell(f"{redeployed['outcome']}: {redeployed['reason']}")
+        apps.make_header_route()
+        story.tell(f"an operator adds the route {HEADER_ROUTE} by hand: header x-beta, five retries")
+        made = apps.route(HEADER_ROUTE)
     story.expect("serviceBv2 without Envoy", "Redeployed", redeployed["outcome"])
     story.expect("its containers", ["app", "envoy"], apps.containers("serviceBv2"))
     with story.chapter("its second deployment completes, and traffic moves"):
@@ -126,17 +148,20 @@ def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial) -> None
         story.tell(f"{promoted['outcome']}: {promoted['reason']}")
     story.expect("weights of serviceBv2 in the route", [0, 25, 50, 100], seen)
     story.expect("the rollout", "Promoted", promoted["outcome"])
+    story.expect("weights in the hand-made route", {"serviceB": 0, "serviceBv2": 100}, apps.weights(HEADER_ROUTE))
+    story.expect("all else in the hand-made route", True, unweighted(apps.route(HEADER_ROUTE)) == unweighted(made))
     with story.chapter("the same event is delivered again"):
         aws.emit(completed_event(arn, first))
         aws.emit(completed_event(arn, apps.service("serviceBv2")["deployments"][0]["id"]))
         wait_for("the queue is empty", lambda: queue_is_empty(aws))
     story.expect("executions for serviceBv2's two deployments", 2, len(apps.executions(arn)))
+    return arn
 
 
 def bad_version_is_rolled_back(story: Story, apps: Tutorial, arn: str) -> None:
     """Deploy a bad serviceB; its alarm rings in the middle of the rollout."""
     with story.chapter("a bad version of serviceB is deployed"):
-        before = apps.route()
+        before = apps.route(), apps.route(HEADER_ROUTE)
         apps.deploy_image("serviceB", "serviceb:bad")
         apps.outcome(arn, "Redeployed", known=2)
         wait_for("serviceB gets its first weight", lambda: apps.weights()["serviceB"] == 25)
@@ -146,24 +171,59 @@ def bad_version_is_rolled_back(story: Story, apps: Tutorial, arn: str) -> None:
         story.tell(f"{back['outcome']}: {back['reason']}")
     story.expect("a bad version of serviceB", "Rolled Back", back["outcome"])
     story.expect("its reason", "in alarm: serviceb-5xx", back["reason"])
-    story.expect("the route is exactly what it was", True, apps.route() == before)
+    story.expect("the routes are exactly what they were", True, (apps.route(), apps.route(HEADER_ROUTE)) == before)
 
 
 def stopped_rollout_is_recovered(story: Story, apps: Tutorial, arn: str) -> None:
     """Stop an execution in the middle of a rollout, as the console's button does."""
     with story.chapter("a rollout of serviceB is stopped in the console"):
-        before = apps.route()
+        before = apps.route(), apps.route(HEADER_ROUTE)
         apps.write_policy("quick")
         apps.deploy_image("serviceB", "serviceb:3")
         wait_for("serviceB gets its first weight", lambda: apps.weights()["serviceB"] == 25)
         (running_now,) = [each for each in apps.executions(arn) if each["status"] == "RUNNING"]
         apps.states.stop_execution(executionArn=running_now["executionArn"])
         story.tell("serviceB carries 25, and the execution is stopped")
-        wait_for("the weights are put back", lambda: apps.route() == before)
+        wait_for("the weights are put back", lambda: (apps.route(), apps.route(HEADER_ROUTE)) == before)
         story.tell("the weights are what they were")
     status = apps.states.describe_execution(executionArn=running_now["executionArn"])["status"]
     story.expect("a stopped rollout", "ABORTED", status)
-    story.expect("the route is exactly what it was", True, apps.route() == before)
+    story.expect("the routes are exactly what they were", True, (apps.route(), apps.route(HEADER_ROUTE)) == before)
+
+
+def operator_steers(story: Story, apps: Tutorial, arn: str) -> None:
+    """Retry the stopped rollout, pause it, and promote it, by the operators' command."""
+    with story.chapter("an operator rolls it out again, pauses it and promotes it"):
+        known = len(apps.executions(arn))
+        apps.write_policy("quick", steps=[{"weight": 25, "bakeSeconds": 60}], deadlineSeconds=300)
+        codes = [apps.operate("retry", MESH, VIRTUAL_SERVICE)[0]]
+        wait_for("serviceB gets its first weight", lambda: apps.weights()["serviceB"] == 25)
+        codes.append(apps.operate("pause", MESH, VIRTUAL_SERVICE)[0])
+        wait_for("it is paused", lambda: apps.state_of(arn) == "Pause")
+        story.tell("serviceB carries 25, and the rollout is paused")
+        codes.append(apps.operate("promote", MESH, VIRTUAL_SERVICE)[0])
+        promoted = apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=known)
+        story.tell(f"{promoted['outcome']}: {promoted['reason']}")
+        signals = [(each["signal"], each["by"].split(":")[4]) for each in apps.history("signal")]
+    story.expect("the operator's command", [0, 0, 0], codes)
+    story.expect("retried, paused, promoted", "Promoted", promoted["outcome"])
+    story.expect("its history", [(signal, OWNER) for signal in ("retry", "pause", "promote")], signals)
+
+
+def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: str) -> None:
+    """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile."""
+    with story.chapter("serviceB carries everything, and its next version is deployed"):
+        known = len(apps.executions(arn))
+        apps.write_policy("quick")
+        apps.deploy_image("serviceB", "serviceb:4")
+        wait_for("its traffic goes to serviceBv2", lambda: apps.weights() == {"serviceB": 0, "serviceBv2": 100})
+        story.tell("its traffic goes to serviceBv2 while Envoy is put in")
+        bare = apps.containers("serviceB")
+        redeployed = apps.outcome(arn, "Redeployed", "Refused", known=known)
+        story.tell(f"{redeployed['outcome']}: {redeployed['reason']}")
+        seen = watch_weights(story, apps, arn, "serviceB", known=known + 1)
+    story.expect("serviceB, when its traffic goes off it", ["app"], bare)
+    story.expect("weights of serviceB in the route", [0, 25, 50, 100], seen)
 
 
 def shares_are_answered(story: Story, aws: Instance) -> None:
@@ -190,7 +250,7 @@ def watch_weights(story: Story, apps: Tutorial, arn: str, node: str, known: int)
 
     def ended() -> bool:
         weights = apps.weights()
-        if seen[-1:] != [weights[node]]:
+        if node in weights and seen[-1:] != [weights[node]]:
             seen.append(weights[node])
             story.tell("route: " + ", ".join(f"{name} {weight}" for name, weight in weights.items()))
         return any(each["status"] != "RUNNING" for each in apps.executions(arn, known))

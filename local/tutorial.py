@@ -1,17 +1,21 @@
 """The tutorial's mesh on local AWS, and what is done to it in the demo and in e2e tests."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from local import deploy
-from local.instance import Instance, LocalAwsError
+from local.instance import ROOT, Instance, LocalAwsError
 from local.settings import OWNER
 
 MESH = "apps"
 CLUSTER = "apps"
 VIRTUAL_SERVICE = "serviceb.apps.local"
+HEADER_ROUTE = "by-header"
 QUICK = {
     "steps": [{"weight": 25, "bakeSeconds": 2}, {"weight": 50, "bakeSeconds": 2}],
     "finalBakeSeconds": 2,
@@ -21,7 +25,7 @@ QUICK = {
 }
 
 
-def wait_for(what: str, observe: Callable[[], Any], seconds: float = 60, every: float = 0.2) -> Any:
+def wait_for(what: str, observe: Callable[[], Any], seconds: float = 120, every: float = 0.2) -> Any:
     """Ask until the answer is something, and return it. Raises LocalAwsError, saying what never came."""
     end = time.monotonic() + seconds
     while not (seen := observe()):
@@ -29,6 +33,15 @@ def wait_for(what: str, observe: Callable[[], Any], seconds: float = 60, every: 
             raise LocalAwsError(f"{what}: not seen within {seconds:.0f} seconds")
         time.sleep(every)
     return seen
+
+
+def unweighted(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a route's spec without its weights."""
+    targets = [
+        {key: value for key, value in each.items() if key != "weight"}
+        for each in spec["http2Route"]["action"]["weightedTargets"]
+    ]
+    return {**spec, "http2Route": {**spec["http2Route"], "action": {"weightedTargets": targets}}}
 
 
 class Tutorial:
@@ -39,27 +52,26 @@ class Tutorial:
         session = aws.session(account)
         self.ecs, self.mesh, self.states = (session.client(name) for name in ("ecs", "appmesh", "stepfunctions"))
         self.ssm, self.cloudwatch = session.client("ssm"), session.client("cloudwatch")
-        self.machine = deploy.outputs(aws, account)["RolloutStateMachineArn"]
+        self.dynamodb, self.environment = session.client("dynamodb"), aws.environment(account)
+        outputs = deploy.outputs(aws, account)
+        self.machine, self.table = outputs["RolloutStateMachineArn"], outputs["RolloutTable"]
 
-    def make_mesh(self) -> None:
-        """Make nodes, router and route in the stack's mesh as the tutorial does: all traffic on serviceB."""
-        listeners = [{"portMapping": {"port": 80, "protocol": "http2"}}]
-        for node in ("serviceB", "serviceBv2"):
-            discovery = {"dns": {"hostname": f"{node.lower()}.apps.local"}}
-            spec = {"listeners": listeners, "serviceDiscovery": discovery}
-            self.mesh.create_virtual_node(meshName=MESH, virtualNodeName=node, spec=spec)
-        self.mesh.create_virtual_router(meshName=MESH, virtualRouterName=VIRTUAL_SERVICE, spec={"listeners": listeners})
+    def make_header_route(self) -> None:
+        """Make a route by hand, as an operator does: requests with a header, their own retries, all on serviceB."""
         targets = [{"virtualNode": "serviceB", "weight": 100}, {"virtualNode": "serviceBv2", "weight": 0}]
-        retry = {"maxRetries": 5, "perRetryTimeout": {"unit": "s", "value": 10}, "httpRetryEvents": ["server-error"]}
         spec = {
-            "priority": 10,
+            "priority": 1,
             "http2Route": {
-                "match": {"prefix": "/", "method": "GET"},
+                "match": {"prefix": "/", "headers": [{"name": "x-beta", "match": {"exact": "yes"}}]},
                 "action": {"weightedTargets": targets},
-                "retryPolicy": retry,
+                "retryPolicy": {
+                    "maxRetries": 5,
+                    "perRetryTimeout": {"unit": "s", "value": 10},
+                    "httpRetryEvents": ["server-error"],
+                },
             },
         }
-        self.mesh.create_route(meshName=MESH, virtualRouterName=VIRTUAL_SERVICE, routeName=VIRTUAL_SERVICE, spec=spec)
+        self.mesh.create_route(meshName=MESH, virtualRouterName=VIRTUAL_SERVICE, routeName=HEADER_ROUTE, spec=spec)
 
     def write_policy(self, name: str, **changes: Any) -> None:
         """Write a rollout policy."""
@@ -131,15 +143,30 @@ class Tutorial:
         """Return the names of a service's containers."""
         return [container["name"] for container in self.task_definition(name)["containerDefinitions"]]
 
-    def route(self) -> dict[str, Any]:
-        """Return the route's spec."""
-        name = VIRTUAL_SERVICE
-        route = self.mesh.describe_route(meshName=MESH, virtualRouterName=name, routeName=name)["route"]
+    def route(self, name: str = VIRTUAL_SERVICE) -> dict[str, Any]:
+        """Return a route's spec."""
+        route = self.mesh.describe_route(meshName=MESH, virtualRouterName=VIRTUAL_SERVICE, routeName=name)["route"]
         return dict(route["spec"])
 
-    def weights(self) -> dict[str, int]:
-        """Return the route's weights by node."""
-        return {each["virtualNode"]: each["weight"] for each in self.route()["http2Route"]["action"]["weightedTargets"]}
+    def weights(self, name: str = VIRTUAL_SERVICE) -> dict[str, int]:
+        """Return a route's weights by node; none while there is no route."""
+        try:
+            spec = self.route(name)
+        except self.mesh.exceptions.NotFoundException:
+            return {}
+        return {each["virtualNode"]: each["weight"] for each in spec["http2Route"]["action"]["weightedTargets"]}
+
+    def node(self, name: str) -> dict[str, Any]:
+        """Return a virtual node's spec."""
+        return dict(self.mesh.describe_virtual_node(meshName=MESH, virtualNodeName=name)["virtualNode"]["spec"])
+
+    def operate(self, *arguments: str) -> tuple[int, str]:
+        """Run the operators' command with this account's credentials; its exit code and what it printed."""
+        command = [sys.executable, "-m", "meshift_operate", "--json", *arguments]
+        ran = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
+        )
+        return ran.returncode, ran.stdout or ran.stderr
 
     def executions(self, service_arn: str, known: int = 0) -> list[dict[str, Any]]:
         """Return a service's executions, oldest first, with input and output read; the first `known` left out."""
@@ -153,7 +180,32 @@ class Tutorial:
                 found.append(execution)
         return found[known:]
 
-    def outcome(self, service_arn: str, *among: str, known: int = 0, seconds: float = 60) -> dict[str, Any]:
+    def state_of(self, service_arn: str) -> str | None:
+        """Return the state that a service's running execution is in."""
+        for each in self.executions(service_arn):
+            if each["status"] == "RUNNING":
+                pages = self.states.get_execution_history(executionArn=each["executionArn"], reverseOrder=True)
+                names = [
+                    e["stateEnteredEventDetails"]["name"] for e in pages["events"] if "stateEnteredEventDetails" in e
+                ]
+                return str(names[0])
+        return None
+
+    def history(self, what: str) -> list[dict[str, Any]]:
+        """Return the lines of one kind in the virtual service's history, oldest first."""
+        history = f"virtualService#{MESH}#{VIRTUAL_SERVICE}"
+        pages = self.dynamodb.get_paginator("query").paginate(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={
+                ":pk": {"S": history},
+                ":sk": {"S": "history#"},
+            },
+        )
+        items = [item for page in pages for item in page["Items"]]
+        return [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith(f"#{what}")]
+
+    def outcome(self, service_arn: str, *among: str, known: int = 0, seconds: float = 120) -> dict[str, Any]:
         """Wait until one of a service's executions has ended in one of these outcomes; returns its output."""
 
         def ended() -> Any:

@@ -64,6 +64,7 @@ class HostedMesh:
     def __init__(self, table: str = TABLE, patience: float = 6.0) -> None:
         self.dynamodb = OneAtATime(dynamodb())
         self.store = MeshStore(table, self.dynamodb, patience)
+        self.account = OWNER
         self.settings = MeshApiSettings(REGION, table, "", "https://discover.example/", "lambda")
 
     def items(self) -> list[dict[str, Any]]:
@@ -97,7 +98,9 @@ class HostedMesh:
             answer = self.answer(event_of(request, account, arn, organization))
             return AWSResponse(request.url, answer["statusCode"], answer["headers"], Body(answer["body"].encode()))
 
-        client.meta.events.register_first("before-send.app-mesh", send)
+        events, only_one = client.meta.events, "hosted mesh"
+        events.unregister("before-send.app-mesh", unique_id=only_one)  # of an earlier test: clients are kept
+        events.register_first("before-send.app-mesh", send, unique_id=only_one)
         return client
 
     def request(
@@ -107,8 +110,8 @@ class HostedMesh:
         return self.answer(event(method, path, query, body, iam_of(account), headers))
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Let the handler answer an event, the meshes hosted by the owner's account."""
-        return mesh_api.serve(event, self.settings, self.store, OWNER)
+        """Let the handler answer an event, as the function of the account that hosts the meshes."""
+        return mesh_api.serve(event, self.settings, self.store, self.account)
 
 
 @cache

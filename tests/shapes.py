@@ -15,6 +15,15 @@ TAGS = {
     "meshift:hostname": "serviceb.apps.local",
 }
 
+SUBJECT = {
+    "mesh": "apps",
+    "meshOwner": None,
+    "virtualService": "serviceb.apps.local",
+    "virtualRouter": "serviceb.apps.local",
+    "virtualNode": "serviceBv2",
+    "policy": "default",
+}
+
 _TASK_DEFINITION = {
     "taskDefinitionArn": TASK_DEFINITION,
     "family": "serviceBv2",

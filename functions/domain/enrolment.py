@@ -29,7 +29,7 @@ TAGS = tuple(
 )
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
-_NAME = re.compile(r"[^\s/@]{1,255}")
+_NAME = re.compile(r"[^\s/@#]{1,255}")
 _POLICY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 _OWNER = re.compile(r"\d{12}")
@@ -54,6 +54,15 @@ class Enrolment:
 def read_tags(tags: list[dict[str, str]]) -> dict[str, str]:
     """Turn ECS's list of tags (`[{"key", "value"}]`) into a dictionary."""
     return {tag["key"]: tag.get("value", "") for tag in tags}
+
+
+def mesh_id(subject: Mapping[str, Any]) -> str:
+    """Name a mesh as the tag does: NAME, or NAME@OWNER when it is another account's.
+
+    >>> mesh_id({"mesh": "apps", "meshOwner": "111122223333"})
+    'apps@111122223333'
+    """
+    return f"{subject['mesh']}@{subject['meshOwner']}" if subject["meshOwner"] else str(subject["mesh"])
 
 
 def is_enrolled(tags: Mapping[str, str]) -> bool:

@@ -5,7 +5,8 @@ MeshiftError
 │   ├── InvalidTag     a tag of an ECS service
 │   ├── InvalidPolicy  a rollout policy
 │   ├── InvalidSetting a stack parameter
-│   └── InvalidEvent   an event that is none of ours, or not whole
+│   ├── InvalidEvent   an event that is none of ours, or not whole
+│   └── InvalidRequest what an operator asks for
 ├── NotFound           a resource that was named does not exist (any more)
 ├── Untranslatable     a part of a mesh that Envoy's configuration has no words for
 ├── ClaimHeld          another rollout is at work on the same virtual service
@@ -35,6 +36,10 @@ class InvalidSetting(Refused):
 
 class InvalidEvent(Refused):
     """An event lacks what its kind always carries."""
+
+
+class InvalidRequest(Refused):
+    """An operator's request cannot be understood; the message names its field."""
 
 
 class NotFound(MeshiftError):

@@ -18,6 +18,8 @@ class Health:
     no_data: bool = False
     superseded: bool = False
     reason: str = ""
+    healthy: int = 0
+    """Tasks of the candidate that run with a healthy Envoy."""
 
 
 def judge(
@@ -43,16 +45,16 @@ def judge(
     healthy, desired = envoys.count("HEALTHY"), service["desiredCount"]
     count = f"{healthy} of {desired} tasks run with a healthy Envoy"
     if healthy == 0 or "UNHEALTHY" in envoys:
-        return Health(unhealthy=True, reason=count)
+        return Health(unhealthy=True, reason=count, healthy=healthy)
     ringing = sorted(name for name in alarms if states.get(name) == "ALARM")
     if ringing:
-        return Health(unhealthy=True, reason=f"in alarm: {', '.join(ringing)}")
+        return Health(unhealthy=True, reason=f"in alarm: {', '.join(ringing)}", healthy=healthy)
     if healthy < desired:
-        return Health(pending=True, reason=count)
+        return Health(pending=True, reason=count, healthy=healthy)
     silent = sorted(name for name in alarms if states.get(name) != "OK")
     if silent:
-        return Health(no_data=True, reason=f"no data for: {', '.join(silent)}")
-    return Health()
+        return Health(no_data=True, reason=f"no data for: {', '.join(silent)}", healthy=healthy)
+    return Health(healthy=healthy)
 
 
 def envoy_health(tasks: Sequence[Mapping[str, Any]], task_definition: str) -> list[str]:

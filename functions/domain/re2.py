@@ -1,14 +1,18 @@
-"""Whether RE2, the engine of Envoy, takes a regular expression. A reader of its syntax, which builds nothing.
+r"""Whether RE2, the engine of Envoy, takes a regular expression. A reader of its syntax, which builds nothing.
 
-Source: RE2's syntax page (github.com/google/re2/wiki/Syntax) and its parser, with the options that Envoy leaves at
-their defaults. What it cannot tell is whether a pattern's program outgrows RE2's memory.
+Source: RE2's syntax page (github.com/google/re2/wiki/Syntax), its parser, and what Envoy 1.40 refuses. What this cannot
+tell is whether a pattern's program outgrows RE2's memory, as \pL{1000} does.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+RUNTIME = {"re2.max_program_size.error_level": 2**32 - 1}
+"""What the bootstrap of an Envoy has to say in its runtime, for by default it refuses all but tiny patterns."""
 MOST_REPEATS = 1000
+LARGEST = 0xFF
+"""Envoy has RE2 compare bytes: there are no greater characters, and a letter such as é is two."""
 CATEGORIES = r"Any|C[cfos]?|L[lmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?"
 SCRIPTS = frozenset(
     """
@@ -47,11 +51,10 @@ class Refusal(Exception):
 
 @dataclass
 class Reader:
-    """A place in a pattern, and what was seen before it."""
+    """A place in a pattern."""
 
     text: str
     at: int = 0
-    names: set[str] = field(default_factory=set)
 
     def rest(self, pattern: str) -> re.Match[str] | None:
         """Read what fits a pattern, here and on. Patterns are compiled when they are first needed: it takes long."""
@@ -76,10 +79,10 @@ def check_regex(pattern: str) -> str | None:
     >>> check_regex("/v[0-9]+/.*"), check_regex("(?!x)"), check_regex(r"(a)\1")
     (None, 'RE2 knows no group that begins with (?!', 'RE2 knows no escape \\1')
     """
-    reader = Reader(pattern)
+    reader = Reader(pattern.encode().decode("latin-1"))
     try:
         read_alternatives(reader)
-        if reader.at < len(pattern):
+        if reader.at < len(reader.text):
             raise Refusal("it closes a group that it did not open")
     except Refusal as refusal:
         return str(refusal)
@@ -148,11 +151,7 @@ def read_group(reader: Reader) -> int:
     """Read a group up to its end; setting flags is a group that holds nothing."""
     if reader.sees("?"):
         named, begin = reader.rest(GROUP_NAME), reader.at
-        if named:
-            if named[1] in reader.names:
-                raise Refusal(f"it has two groups named {named[1]}")
-            reader.names.add(named[1])
-        else:
+        if not named:
             flags = reader.rest(FLAGS)
             if not flags:
                 raise Refusal(f"RE2 knows no group that begins with ({reader.text[begin : begin + 2]}")
@@ -194,7 +193,7 @@ def read_character(reader: Reader) -> int:
         found = reader.rest(pattern)
         if found:
             value = code(found)
-            if value > 0x10FFFF:
+            if value > LARGEST:
                 raise Refusal(f"\\{found[0]} is no character")
             return value
     raise Refusal(f"RE2 knows no escape \\{reader.text[reader.at : reader.at + 1]}")
@@ -204,7 +203,7 @@ ESCAPES: tuple[tuple[str, Callable[[re.Match[str]], int]], ...] = (
     (OCTAL, lambda found: int(found[0], 8)),
     (HEX, lambda found: int(found[1] or found[2], 16)),
     ("[afnrtv]", lambda found: CONTROL[found[0]]),
-    (r"[^A-Za-z0-9\x80-\U0010ffff]", lambda found: ord(found[0])),
+    (r"(?s)[^A-Za-z0-9\x80-\U0010ffff]", lambda found: ord(found[0])),
 )
 
 

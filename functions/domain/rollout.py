@@ -1,112 +1,135 @@
-"""A rollout's plan and its progress: which weights, in which order, and what comes after each check.
+"""A rollout's progress: what may be shifted from where, and what comes after each check.
 
-Plan and position travel through the state machine as JSON, so they are plain dicts here:
-`plan = {"virtualRouter", "route", "before": {node: weight}, "steps": [{"weights", "slices", "waitSeconds"}], …}`,
-`position = {"step", "slice", "failures", "elapsedSeconds", "waitSeconds"}`. Time is what was waited for, not read off a
-clock.
+Position travels through the state machine as JSON, beside the plan (see `planning`), so it is a plain dict:
+`{"step", "from", "slice", "failures", "elapsedSeconds", "waitSeconds", "signal"}`; `from` is the step whose weights the
+routes had before this one's, -1 for those before the rollout. Time is what was waited for, not read off a clock.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.errors import Refused
 from domain.health import Health
-from domain.policy import Policy, Step
-from domain.weights import TOTAL, split
+from domain.operations import ABORT, PAUSE, PROMOTE, SKIP_WAIT, Signal
+from domain.planning import Weights
+from domain.weights import TOTAL
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What comes next after a check: Bake, Shift, Promote, Roll Back or Freeze."""
+    """What comes next after a check: Bake, Shift, Promote, Pause, Roll Back or Freeze."""
 
     what: str
-    position: dict[str, int]
+    position: dict[str, Any]
     outcome: str = ""
     reason: str = ""
 
 
-def plan_steps(present: Mapping[str, int], candidate: str, policy: Policy) -> list[dict[str, Any]]:
-    """Turn a route's present weights and a policy into absolute weights for each step.
-
-    Empty when the candidate has all the weight already; steps not above the share that it has are skipped.
-    Raises Refused when the candidate is no target of the route.
-    """
-    if candidate not in present:
-        raise Refused(
-            f"virtual node {candidate} is no target of the route; its targets are {', '.join(sorted(present))}"
-        )
-    total = sum(present.values())
-    if present[candidate] == total:
-        return []
-    above = [step for step in policy.steps if step.weight * total > present[candidate] * TOTAL]
-    return [_planned(present, candidate, step, policy) for step in above]
-
-
-def start_position(plan: Mapping[str, Any], elapsed_seconds: int) -> dict[str, int]:
+def start_position(plan: Mapping[str, Any], elapsed_seconds: int) -> dict[str, Any]:
     """Return the position before the first shift; the time spent waiting for its turn counts for the deadline."""
-    wait = plan["steps"][0]["waitSeconds"]
-    return {"step": 0, "slice": 0, "failures": 0, "elapsedSeconds": elapsed_seconds, "waitSeconds": wait}
+    return {
+        "step": 0,
+        "from": -1,
+        "slice": 0,
+        "failures": 0,
+        "elapsedSeconds": elapsed_seconds,
+        "waitSeconds": plan["steps"][0]["waitSeconds"],
+        "signal": None,
+    }
 
 
-def weights_before(plan: Mapping[str, Any], step: int) -> list[Mapping[str, int]]:
+def weights_before(plan: Mapping[str, Any], position: Mapping[str, Any]) -> list[Weights]:
     """List the weights from which a step may be shifted: others are a foreign edit.
 
     The step's own are among them: a write may have taken effect before its answer was lost.
     """
-    earlier = plan["steps"][step - 1]["weights"] if step else plan["before"]
-    return [earlier, plan["steps"][step]["weights"]]
+    earlier = plan["steps"][position["from"]]["weights"] if position["from"] >= 0 else plan["before"]
+    return [earlier, plan["steps"][position["step"]]["weights"]]
 
 
-def weights_written(plan: Mapping[str, Any], step: int) -> list[Mapping[str, int]]:
+def weights_written(plan: Mapping[str, Any], position: Mapping[str, Any]) -> list[Weights]:
     """List the weights that the rollout may have left behind, from which it may go back."""
-    return [plan["before"], *weights_before(plan, step)]
+    return [plan["before"], *weights_before(plan, position)]
 
 
-def weights_ever_written(plan: Mapping[str, Any]) -> list[Mapping[str, int]]:
-    """List all weights that a rollout can have left in the route, wherever it died."""
+def weights_ever_written(plan: Mapping[str, Any]) -> list[Weights]:
+    """List all weights that a rollout can have left in the routes, wherever it died."""
     return [plan["before"], *(step["weights"] for step in plan["steps"])]
 
 
-def decide(
-    plan: Mapping[str, Any], position: Mapping[str, int], health: Health, weights: Mapping[str, int] | None
-) -> Decision:
-    """Say what comes after a check; `weights` are the route's present ones, None when the route is gone.
+def foreign_edits(present: Weights, own: Sequence[Weights]) -> dict[str, Mapping[str, int]]:
+    """Return the routes, with their weights, that somebody else has set: what they have is none of `own`."""
+    return {route: each for route, each in present.items() if each not in [weights[route] for weights in own]}
 
-    A bake is counted in slices of good checks: one that says "not yet" makes it longer, up to the deadline.
+
+def decide(
+    plan: Mapping[str, Any],
+    position: Mapping[str, Any],
+    health: Health,
+    weights: Weights | None,
+    signal: Signal | None = None,
+) -> Decision:
+    """Say what comes after a check; `weights` are the routes' present ones, None when one is gone.
+
+    A bake is counted in slices of good checks: one that says "not yet" makes it longer, up to the deadline. An
+    operator's signal counts once; the position remembers which was the last.
     """
-    elapsed = position["elapsedSeconds"] + max(1, position["waitSeconds"])
-    now = {**position, "elapsedSeconds": elapsed, "waitSeconds": plan["checkEverySeconds"]}
+    fresh = signal if signal and signal.id != position["signal"] else None
+    paused = position.get("paused", False)
+    waited = 0 if paused else max(1, position["waitSeconds"])
+    now = {key: value for key, value in position.items() if key != "paused"} | {
+        "elapsedSeconds": position["elapsedSeconds"] + waited,
+        "waitSeconds": plan["checkEverySeconds"],
+        "signal": signal.id if signal else position["signal"],
+    }
+    asked = fresh.name if fresh else None
+    if fresh and asked == ABORT:
+        return Decision("Roll Back", now, "Rolled Back", f"aborted by {fresh.by}")
     if weights != plan["steps"][now["step"]]["weights"]:
         return Decision("Freeze", now, "Frozen", f"somebody else set the route to {weights}; it is left as it is")
     if health.superseded:
         return Decision("Roll Back", now, "Superseded", health.reason)
+    if fresh and asked == PAUSE:
+        return Decision("Pause", {**now, "paused": True}, reason=f"paused by {fresh.by}")
     if health.unhealthy or (health.no_data and plan["onNoData"] == "fail"):
         now["failures"] += 1
         if now["failures"] >= plan["failureLimit"]:
             return _failed(plan, now, health.reason)
         return _in_time(plan, Decision("Bake", now, reason=health.reason))
-    if health.pending or (health.no_data and plan["onNoData"] == "hold"):
+    if asked == PROMOTE:
+        now["promote"] = True
+    if now.get("promote") and now["step"] + 1 < len(plan["steps"]):
+        return _next_step(plan, now, health, len(plan["steps"]) - 1)
+    if paused and asked != SKIP_WAIT:
+        now["waitSeconds"] = plan["steps"][now["step"]]["waitSeconds"]
+        return _in_time(plan, Decision("Bake", now, reason=f"resumed by {fresh.by}" if fresh else ""))
+    if asked == SKIP_WAIT:
+        now["slice"] = plan["steps"][now["step"]]["slices"]
+    elif health.pending or (health.no_data and plan["onNoData"] == "hold"):
         return _in_time(plan, Decision("Bake", now, reason=health.reason))
-    now["slice"] += 1
+    else:
+        now["slice"] += 1
     now["waitSeconds"] = plan["steps"][now["step"]]["waitSeconds"]
     if now["slice"] < plan["steps"][now["step"]]["slices"]:
         return _in_time(plan, Decision("Bake", now))
     if now["step"] + 1 == len(plan["steps"]):
-        return Decision("Promote", now, "Promoted", f"{plan['candidate']} carries all the traffic")
-    step = now["step"] + 1
-    following = {**now, "step": step, "slice": 0, "waitSeconds": plan["steps"][step]["waitSeconds"]}
-    return _in_time(plan, Decision("Shift", following))
+        return Decision("Promote", now, "Promoted", f"{plan['candidate']} carries {_carried(plan)}")
+    return _next_step(plan, now, health, now["step"] + 1)
 
 
-def _planned(present: Mapping[str, int], candidate: str, step: Step, policy: Policy) -> dict[str, Any]:
-    slices = max(1, math.ceil(step.bake_seconds / policy.check_every_seconds))
-    return {
-        "weights": split(present, candidate, step.weight),
-        "slices": slices,
-        "waitSeconds": math.ceil(step.bake_seconds / slices),
-    }
+def _next_step(plan: Mapping[str, Any], now: dict[str, Any], health: Health, step: int) -> Decision:
+    """Go on to a step, once there are tasks enough for the weight that it gives."""
+    following = plan["steps"][step]
+    if health.healthy < following["tasks"]:
+        reason = f"{health.healthy} of the {following['tasks']} tasks run that the next step's weight needs"
+        return _in_time(plan, Decision("Bake", {**now, "waitSeconds": plan["checkEverySeconds"]}, reason=reason))
+    position = {**now, "step": step, "from": now["step"], "slice": 0, "waitSeconds": following["waitSeconds"]}
+    return _in_time(plan, Decision("Shift", position))
+
+
+def _carried(plan: Mapping[str, Any]) -> str:
+    weight = plan["steps"][-1]["weights"][plan["routes"][0]][plan["candidate"]]
+    return "all the traffic" if weight == TOTAL else f"{weight} % of the traffic, as before it was redeployed"
 
 
 def _in_time(plan: Mapping[str, Any], decision: Decision) -> Decision:
@@ -116,7 +139,7 @@ def _in_time(plan: Mapping[str, Any], decision: Decision) -> Decision:
     return _failed(plan, decision.position, f"{why}; {decision.reason}" if decision.reason else why)
 
 
-def _failed(plan: Mapping[str, Any], position: dict[str, int], reason: str) -> Decision:
+def _failed(plan: Mapping[str, Any], position: dict[str, Any], reason: str) -> Decision:
     if plan["onFailure"] == "freeze":
         return Decision("Freeze", position, "Frozen", reason)
     return Decision("Roll Back", position, "Rolled Back", reason)

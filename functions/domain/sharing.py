@@ -18,6 +18,21 @@ class Verdict:
     reason: str
 
 
+def meshes_in(resources: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the meshes (NAME@OWNER) that a share holds, themselves or by their cards.
+
+    >>> meshes_in([{"type": "appmesh:Mesh", "arn": "arn:aws:appmesh:us-east-1:111122223333:mesh/apps"}])
+    ['apps@111122223333']
+    """
+    found = []
+    for resource in resources:
+        _, _, _, _, account, name = resource["arn"].split(":", 5)
+        for prefix in ("mesh/", MESH_CARD_PREFIX):
+            if name.startswith(prefix):
+                found.append(f"{name.removeprefix(prefix)}@{account}")
+    return found
+
+
 def judge(
     invitation: Mapping[str, Any],
     resources: Sequence[Mapping[str, Any]],

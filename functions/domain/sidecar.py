@@ -103,11 +103,10 @@ def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Si
 
     Raises Refused, saying why this task definition cannot have it.
     """
-    _refuse_unfit(task_definition)
+    refuse_uninjectable(task_definition, enrolment.container)
     ours = is_injected(task_definition)
     bare = _without_sidecar(task_definition) if ours else copy.deepcopy(dict(task_definition))
-    _refuse_foreign_proxy(bare)
-    application = _application_container(bare, enrolment.container)
+    application = application_container(bare, enrolment.container)
     if not sidecar.app_ports:
         raise Refused(f"virtual node {enrolment.virtual_node} has no listener, so Envoy would have nothing to serve")
     wanted = _with_sidecar(bare, application, sidecar)
@@ -115,6 +114,14 @@ def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Si
     if ours and _has(task_definition, wanted):
         return Injection(False, copy.deepcopy(dict(task_definition)), application, _fingerprint(bare))
     return Injection(True, wanted, application, _fingerprint(bare))
+
+
+def refuse_uninjectable(task_definition: Mapping[str, Any], container: str | None) -> None:
+    """Refuse a task definition that cannot have the sidecar, whatever its node is."""
+    _refuse_unfit(task_definition)
+    bare = _without_sidecar(task_definition) if is_injected(task_definition) else task_definition
+    _refuse_foreign_proxy(bare)
+    application_container(bare, container)
 
 
 def _is_ours(container: Mapping[str, Any]) -> bool:
@@ -156,7 +163,8 @@ def _refuse_foreign_proxy(task_definition: Mapping[str, Any]) -> None:
         raise Refused(f"task definition {family} has a proxyConfiguration that Meshift did not put there; remove it")
 
 
-def _application_container(task_definition: Mapping[str, Any], named: str | None) -> str:
+def application_container(task_definition: Mapping[str, Any], named: str | None) -> str:
+    """Name the application's container: the tag's, else the only essential one with a port. Raises Refused."""
     containers = task_definition["containerDefinitions"]
     family, names = task_definition["family"], ", ".join(container["name"] for container in containers)
     if named is not None:

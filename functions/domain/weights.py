@@ -16,7 +16,7 @@ def read_weights(spec: Mapping[str, Any]) -> dict[str, int]:
     Raises Refused when the spec has no weighted targets, or names a node twice (with two ports).
     """
     weights: dict[str, int] = {}
-    for target in _targets(spec):
+    for target in targets_of(spec):
         if target["virtualNode"] in weights:
             raise Refused(f"the route names virtual node {target['virtualNode']} twice; its weight would be ambiguous")
         weights[target["virtualNode"]] = target["weight"]
@@ -36,7 +36,7 @@ def with_weights(spec: Mapping[str, Any], weights: Mapping[str, int]) -> dict[st
     if not 1 <= sum(weights.values()) <= TOTAL or min(weights.values()) < 0:
         raise Refused(f"weights {dict(weights)} are not whole numbers from 0 to {TOTAL} with a total from 1 to {TOTAL}")
     result = copy.deepcopy(dict(spec))
-    for target in _targets(result):
+    for target in targets_of(result):
         target["weight"] = weights[target["virtualNode"]]
     return result
 
@@ -65,7 +65,8 @@ def split(present: Mapping[str, int], candidate: str, weight: int) -> dict[str, 
     return {node: result[node] for node in present}
 
 
-def _targets(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+def targets_of(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a route's weighted targets themselves, whatever its protocol. Raises Refused when it has none."""
     for kind in _KINDS:
         if spec.get(kind):
             targets: list[dict[str, Any]] = spec[kind]["action"]["weightedTargets"]

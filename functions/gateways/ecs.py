@@ -33,6 +33,14 @@ def describe_service(service_arn: str, cluster: str) -> dict[str, Any]:
     return dict(services[0])
 
 
+def describe_cluster(name: str) -> dict[str, Any]:
+    """Return one cluster in the shape of DescribeClusters. Raises NotFound."""
+    clusters = _ecs().describe_clusters(clusters=[name])["clusters"]
+    if not clusters:
+        raise NotFound(f"cluster {name} does not exist")
+    return dict(clusters[0])
+
+
 def describe_task_definition(arn: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return a task definition in the shape of DescribeTaskDefinition, and its tags."""
     answer = _ecs().describe_task_definition(taskDefinition=arn, include=["TAGS"])

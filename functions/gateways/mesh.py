@@ -1,16 +1,19 @@
 """The mesh: App Mesh's API, wherever it is served. The one file that knows where that is, and how it is signed for."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from domain.errors import NotFound
+from domain.errors import NotFound, Refused
 from gateways.clients import client, error_code
+from settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_appmesh import AppMeshClient
 
+_REFUSALS = {"BadRequestException", "ForbiddenException", "LimitExceededException", "AccessDeniedException"}
 # Headers of the one request that is being made: a function works on one thing at a time.
 _expected: dict[str, str] = {}
 
@@ -23,6 +26,11 @@ class Mesh:
         self.name = name
         self._mesh: dict[str, str] = {"meshName": name} | ({"meshOwner": owner} if owner else {})
         self._where = endpoint, signing_name
+
+    @classmethod
+    def of(cls, subject: Mapping[str, Any], settings: Settings) -> "Mesh":
+        """Return the mesh of an execution's subject, where the stack's settings say that it is."""
+        return cls(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
 
     @property
     def _api(self) -> "AppMeshClient":
@@ -38,12 +46,36 @@ class Mesh:
             spec = self._api.describe_mesh(meshName=self.name)["mesh"]["spec"]
             self._api.update_mesh(meshName=self.name, spec=spec)
 
+    def is_there(self) -> bool:
+        """Say whether the mesh exists and may be seen."""
+        try:
+            self._api.describe_mesh(**self._mesh)
+        except ClientError as error:
+            if "NotFound" in error_code(error) or error_code(error) == "ForbiddenException":
+                return False
+            raise
+        return True
+
     def describe_virtual_node(self, name: str) -> dict[str, Any]:
         """Return a virtual node in the shape of DescribeVirtualNode. Raises NotFound."""
         try:
             return dict(self._api.describe_virtual_node(virtualNodeName=name, **self._mesh)["virtualNode"])
         except ClientError as error:
             raise self._translated(error, f"virtual node {name}") from error
+
+    def describe_virtual_service(self, name: str) -> dict[str, Any]:
+        """Return a virtual service in the shape of DescribeVirtualService. Raises NotFound."""
+        try:
+            return dict(self._api.describe_virtual_service(virtualServiceName=name, **self._mesh)["virtualService"])
+        except ClientError as error:
+            raise self._translated(error, f"virtual service {name}") from error
+
+    def describe_virtual_router(self, name: str) -> dict[str, Any]:
+        """Return a virtual router in the shape of DescribeVirtualRouter. Raises NotFound."""
+        try:
+            return dict(self._api.describe_virtual_router(virtualRouterName=name, **self._mesh)["virtualRouter"])
+        except ClientError as error:
+            raise self._translated(error, f"virtual router {name}") from error
 
     def describe_route(self, router: str, route: str) -> dict[str, Any]:
         """Return a route in the shape of DescribeRoute. Raises NotFound."""
@@ -52,8 +84,35 @@ class Mesh:
         except ClientError as error:
             raise self._translated(error, f"route {route} of virtual router {router}") from error
 
-    def update_route(self, router: str, route: str, spec: dict[str, Any], version: int) -> None:
-        """Write a route's whole spec over the version that was read. Raises NotFound.
+    def describe_routes(self, router: str) -> list[dict[str, Any]]:
+        """Return all routes of a router in the shape of DescribeRoute. Raises NotFound."""
+        try:
+            pages = self._api.get_paginator("list_routes").paginate(virtualRouterName=router, **self._mesh)  # type: ignore[arg-type]
+            names = [each["routeName"] for page in pages for each in page["routes"]]
+        except ClientError as error:
+            raise self._translated(error, f"virtual router {router}") from error
+        return [self.describe_route(router, name) for name in names]
+
+    def create_virtual_node(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Make a virtual node, unless somebody just did. Raises Refused when the mesh does not take it."""
+        self._create(lambda: self._api.create_virtual_node(virtualNodeName=name, spec=spec, **self._mesh))  # type: ignore[arg-type]
+
+    def create_virtual_router(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Make a virtual router, unless somebody just did. Raises Refused when the mesh does not take it."""
+        self._create(lambda: self._api.create_virtual_router(virtualRouterName=name, spec=spec, **self._mesh))  # type: ignore[arg-type]
+
+    def create_route(self, router: str, name: str, spec: Mapping[str, Any]) -> None:
+        """Make a route, unless somebody just did. Raises Refused when the mesh does not take it."""
+        self._create(
+            lambda: self._api.create_route(virtualRouterName=router, routeName=name, spec=spec, **self._mesh)  # type: ignore[arg-type]
+        )
+
+    def create_virtual_service(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Make a virtual service, unless somebody just did. Raises Refused when the mesh does not take it."""
+        self._create(lambda: self._api.create_virtual_service(virtualServiceName=name, spec=spec, **self._mesh))  # type: ignore[arg-type]
+
+    def update_route(self, router: str, route: str, spec: Mapping[str, Any], version: int) -> None:
+        """Write a route's whole spec over the version that was read. Raises NotFound; Refused, when it is not taken.
 
         A hosted mesh refuses with ConflictException when the route has moved on; App Mesh's API knows no versions.
         """
@@ -61,9 +120,23 @@ class Mesh:
         try:
             self._api.update_route(virtualRouterName=router, routeName=route, spec=spec, **self._mesh)  # type: ignore[arg-type]
         except ClientError as error:
+            if error_code(error) in _REFUSALS:
+                raise self._refused(error) from error
             raise self._translated(error, f"route {route} of virtual router {router}") from error
         finally:
             _expected.clear()
+
+    def _create(self, call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except ClientError as error:
+            if error_code(error) in _REFUSALS:
+                raise self._refused(error) from error
+            if error_code(error) != "ConflictException":
+                raise
+
+    def _refused(self, error: ClientError) -> Refused:
+        return Refused(f"mesh {self.name} does not take it: {error.response['Error'].get('Message', '')}")
 
     def _translated(self, error: ClientError, what: str) -> Exception:
         if "NotFound" in error_code(error):

@@ -5,12 +5,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.enrolment import mesh_id
 from domain.errors import MeshiftError, NotFound
 from domain.health import judge
 from domain.rollout import decide
 from domain.weights import read_weights
 from gateways import alarms, ecs
 from gateways.mesh import Mesh
+from gateways.rollout_table import RolloutTable
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -21,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Check once.
 
     Takes the execution's document with `plan` and `position`; returns `{"next", "position", "outcome", "reason"}`,
-    `next` being Bake, Shift, Promote, Roll Back or Freeze.
+    `next` being Bake, Shift, Promote, Pause, Roll Back or Freeze.
     """
     tell_execution(event)
     settings, plan = Settings.from_env(os.environ), event["plan"]
@@ -32,7 +34,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         service, tasks = None, []
     states = alarms.read_states(plan["alarms"])
     health = judge(service, event["deployment"], tasks, plan["alarms"], states)
-    decision = decide(plan, event["position"], health, _weights(event["subject"], plan, settings))
+    subject = event["subject"]
+    claim = RolloutTable(settings.rollout_table).claim(mesh_id(subject), subject["virtualService"])
+    signal = claim["signal"] if claim and claim["execution"] == event["execution"] else None
+    decision = decide(plan, event["position"], health, _weights(subject, plan, settings), signal)
     logger.info(decision.what, position=decision.position, reason=decision.reason)
     return {
         "next": decision.what,
@@ -42,10 +47,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     }
 
 
-def _weights(subject: dict[str, Any], plan: dict[str, Any], settings: Settings) -> dict[str, int] | None:
-    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
+def _weights(subject: dict[str, Any], plan: dict[str, Any], settings: Settings) -> dict[str, dict[str, int]] | None:
+    mesh = Mesh.of(subject, settings)
     try:
-        return read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
+        return {name: read_weights(mesh.describe_route(plan["virtualRouter"], name)["spec"]) for name in plan["routes"]}
     except MeshiftError as error:
         logger.warning("The weights cannot be read", reason=str(error))
         return None

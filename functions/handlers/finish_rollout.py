@@ -6,10 +6,12 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.enrolment import mesh_id
 from domain.outcome import needs_people, summarise
 from domain.weights import read_weights
 from gateways import announcements
 from gateways.mesh import Mesh
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from observability import logger, metrics, tell_execution
 from settings import Settings
@@ -28,12 +30,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     result = summarise(event, _weights(event, settings))
     subject = event.get("subject") or {}
     if event.get("plan"):
-        table = RolloutTable(settings.rollout_table)
-        table.record(subject["mesh"], subject["virtualService"], event["execution"], "outcome", result)
-        if result["outcome"] == "Promoted":
-            table.remember_finished(event["service"], event["application"])
+        table, remembered = RolloutTable(settings.rollout_table), Remembered(settings.rollout_table)
+        claim = mesh_id(subject), subject["virtualService"], event["execution"]
+        table.record(*claim, "outcome", result)
+        if result["outcome"] in ("Promoted", "Rolled Back") and "application" in event:
+            remembered.remember_finished(event["service"], event["application"], result["outcome"])
+            remembered.forget_moved_away(event["service"])
         if result["outcome"] != "Roll Back Failed":  # what that left behind is recovery's business
-            table.release_virtual_service(subject["mesh"], subject["virtualService"], event["execution"])
+            table.release_virtual_service(*claim)
     announcements.announce_outcome(settings.topic_arn, result, event, needs_people(result["outcome"]))
     metrics.add_metric(result["outcome"].replace(" ", ""), MetricUnit.Count, 1)
     logger.info(result["outcome"], result=result)
@@ -41,13 +45,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _weights(event: dict[str, Any], settings: Settings) -> dict[str, int] | None:
-    """Read the weights as they are now, whatever Meshift thinks it wrote."""
+    """Read the first route's weights as they are now, whatever Meshift thinks it wrote."""
     plan, subject = event.get("plan"), event.get("subject")
     if not plan or not subject:
         return None
     try:
-        mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
-        return read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
+        return read_weights(Mesh.of(subject, settings).describe_route(plan["virtualRouter"], plan["routes"][0])["spec"])
     except Exception:  # noqa: BLE001 - logged; an outcome must be told, above all when the mesh is out of reach
         logger.exception("The weights cannot be read")
         return None

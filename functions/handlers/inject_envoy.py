@@ -9,86 +9,139 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.bootstrap import bootstrap
 from domain.deployment import primary
-from domain.enrolment import Enrolment, parse_enrolment, read_tags, refuse_unfit
-from domain.errors import NotFound, Refused
+from domain.enrolment import mesh_id, parse_enrolment, read_tags, refuse_unfit
+from domain.errors import ClaimHeld, NotFound, Refused
+from domain.planning import plan_away, routes_of
 from domain.sidecar import INJECTED_BY, INJECTED_FROM, UPSTREAM_IMAGE, Sidecar, envoy_image, inject, listener_ports
+from domain.weights import TOTAL, read_weights
 from gateways import ecs
 from gateways.mesh import Mesh
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from handlers.siblings import healthy_tasks
+from handlers.wake import wake_paused
 from observability import logger, metrics, tell_execution
 from settings import Settings
+
+Document = dict[str, Any]
+_WAIT_SECONDS, _MOST_TURNS = 15, 1500
+"""Waiting for another rollout of the virtual service: six hours, which an execution's history can hold."""
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: Document, context: LambdaContext) -> Document:
     """Inject, once.
 
-    Takes `{"service", "cluster", "deployment", "execution"}`; returns `{"outcome", "reason", "subject"}`:
-    Redeployed; Present (the sidecar was there), with `application`, its fingerprint; Superseded; Refused.
+    Takes the execution's document with `subject` and `turns`; returns `{"outcome", "reason"}`: Redeployed; Present (the
+    sidecar was there), with `application`, its fingerprint; Carries Traffic, with the `plan` that takes its traffic
+    off it first; Wait; Superseded; Refused.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
     try:
         service = ecs.describe_service(event["service"], event["cluster"])
-        enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
         refuse_unfit(service)
-        answer = _inject(event, service, enrolment, settings)
+        answer = _inject(event, service, settings)
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
     logger.info(answer["outcome"], reason=answer["reason"])
     return answer
 
 
-def _inject(event: dict[str, Any], service: dict[str, Any], enrolment: Enrolment, settings: Settings) -> dict[str, Any]:
-    arn, current = service["serviceArn"], primary(service)
+def _inject(event: Document, service: Document, settings: Settings) -> Document:
+    arn, current, subject = service["serviceArn"], primary(service), event["subject"]
+    remembered = Remembered(settings.rollout_table)
     if current is None:
         raise NotFound(f"service {service['serviceName']} has no primary deployment")
     revision, tags = ecs.describe_task_definition(current["taskDefinition"])
     if tags.get(INJECTED_BY) == event["execution"]:
-        return _answer("Redeployed", f"{current['taskDefinition']} was injected by an earlier try", enrolment)
+        return {"outcome": "Redeployed", "reason": f"{current['taskDefinition']} was injected by an earlier try"}
     if current["id"] != event["deployment"]:
-        return _superseded(event, current, enrolment)
-    if RolloutTable(settings.rollout_table).rolled_back(arn) == event["deployment"]:
+        return _superseded(event, current)
+    if remembered.rolled_back(arn) == event["deployment"] and not event.get("forced"):
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}; it is left alone until you deploy again"
         )
-    if settings.hosted and enrolment.mesh_owner not in (None, arn.split(":")[4]):
-        raise Refused(
-            f"mesh {enrolment.mesh} is of account {enrolment.mesh_owner}; this version of Meshift reaches the hosted "
-            "meshes of its own account only"
-        )
-    mesh = Mesh(enrolment.mesh, enrolment.mesh_owner, settings.mesh_endpoint, settings.mesh_signing_name)
-    node = mesh.describe_virtual_node(enrolment.virtual_node)
+    mesh = Mesh.of(subject, settings)
+    enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
+    node = mesh.describe_virtual_node(subject["virtualNode"])
     injection = inject(revision, enrolment, _wanted_sidecar(node, settings))
+    if not injection.added and event.get("plan"):
+        raise Refused(f"{current['taskDefinition']} has got the wanted sidecar while its traffic was taken off it")
     if not injection.added:
         reason = f"{current['taskDefinition']} has the wanted sidecar"
-        return _answer("Present", reason, enrolment, application=injection.application)
+        return {"outcome": "Present", "reason": reason, "application": injection.application}
+    if subject["virtualRouter"] is not None and not event.get("plan"):
+        answer = _take_traffic_off(event, service, mesh, settings)
+        if answer is not None:
+            return answer
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
     marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"]}
     registered = ecs.register_task_definition(injection.task_definition, {**tags, **marks})
     newest = primary(ecs.describe_service(arn, event["cluster"]))
     if newest is None or newest["id"] != event["deployment"]:
-        return _superseded(event, newest or current, enrolment)
+        return _superseded(event, newest or current)
+    if event.get("plan"):
+        remembered.remember_moved_away(arn, event["plan"]["share"])
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
-    return _answer("Redeployed", f"{registered} has Envoy beside {injection.container}", enrolment)
+    return {"outcome": "Redeployed", "reason": f"{registered} has Envoy beside {injection.container}"}
 
 
-def _superseded(event: dict[str, Any], current: Mapping[str, Any], enrolment: Enrolment) -> dict[str, Any]:
-    reason = f"deployment {current['id']} took the place of {event['deployment']}"
-    return _answer("Superseded", reason, enrolment)
-
-
-def _answer(outcome: str, reason: str, enrolment: Enrolment, **more: str) -> dict[str, Any]:
-    subject = {
-        "mesh": enrolment.mesh,
-        "meshOwner": enrolment.mesh_owner,
-        "virtualService": enrolment.virtual_service,
-        "virtualNode": enrolment.virtual_node,
-        "policy": enrolment.policy,
+def _take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: Settings) -> Document | None:
+    """Plan to move the node's weight to its healthy siblings; None when it has none, or they could not carry it."""
+    subject = event["subject"]
+    table, name, candidate = RolloutTable(settings.rollout_table), subject["virtualService"], subject["virtualNode"]
+    claim = mesh_id(subject), name, event["execution"]
+    if not any(weights[candidate] for weights in _weights(mesh, subject).values()):
+        return None
+    try:
+        table.claim_virtual_service(*claim)
+    except ClaimHeld as error:
+        wake_paused(table.claim(*claim[:2]), event["service"])
+        if event["turns"] >= _MOST_TURNS:
+            raise Refused(f"waited six hours, but {error}") from error
+        return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
+    before = _weights(mesh, subject)
+    away = plan_away(before, candidate, healthy_tasks(subject, before, settings), service["desiredCount"])
+    if away is None or away == before:
+        table.release_virtual_service(*claim)
+        return None
+    first = next(iter(before.values()))
+    plan = {
+        "virtualRouter": subject["virtualRouter"],
+        "routes": list(before),
+        "candidate": candidate,
+        "before": before,
+        "steps": [{"weights": away}],
+        "share": round(first[candidate] * TOTAL / sum(first.values())),
     }
-    return {"outcome": outcome, "reason": reason, "subject": subject, **more}
+    table.record(*claim, "plan", plan)
+    kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}
+    table.keep_plan(*claim, {**kept, "plan": plan})
+    seconds = 2 * settings.discovery_poll_seconds + 2
+    return {
+        "outcome": "Carries Traffic",
+        "reason": f"{candidate} carries traffic that its siblings take over while it is redeployed",
+        "plan": plan,
+        "position": {"step": 0, "from": -1},
+        "waitSeconds": seconds,
+    }
+
+
+def _weights(mesh: Mesh, subject: Document) -> dict[str, dict[str, int]]:
+    moving = routes_of(
+        mesh.describe_routes(subject["virtualRouter"]), subject["virtualNode"], subject["virtualService"]
+    )
+    return {route["routeName"]: read_weights(route["spec"]) for route in moving}
+
+
+def _superseded(event: Document, current: Mapping[str, Any]) -> Document:
+    return {
+        "outcome": "Superseded",
+        "reason": f"deployment {current['id']} took the place of {event['deployment']}",
+    }
 
 
 def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:

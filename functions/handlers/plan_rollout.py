@@ -1,26 +1,34 @@
-"""plan_rollout: from the route as it is and the policy to the weights of every step."""
+"""plan_rollout: from the routes as they are and the policy to the weights of every step."""
 
 import os
+import time
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.enrolment import mesh_id
 from domain.errors import ClaimHeld, NotFound, Refused
 from domain.health import judge
+from domain.planning import plan_steps, routes_of, seconds_to_settle, tasks_per_percent
 from domain.policy import Policy, parse_policy
-from domain.rollout import plan_steps, start_position
-from domain.weights import read_weights
+from domain.rollout import start_position
+from domain.weights import TOTAL, read_weights
 from gateways import alarms, ecs
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from handlers.siblings import healthy_tasks
+from handlers.wake import wake_paused
 from observability import logger, metrics, tell_execution
 from settings import Settings
+
+Document = dict[str, Any]
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: Document, context: LambdaContext) -> Document:
     """Claim the virtual service, and plan.
 
     Takes the execution's document with `subject`, `application` and `turns` (how often it waited); returns
@@ -29,10 +37,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
-    table, subject = RolloutTable(settings.rollout_table), event["subject"]
+    subject = event["subject"]
     if subject["virtualService"] is None:
         return {"outcome": "Nothing To Do", "reason": "the service provides no virtual service"}
-    claim = subject["mesh"], subject["virtualService"], event["execution"]
+    if subject["virtualRouter"] is None:
+        reason = f"{subject['virtualNode']} itself provides {subject['virtualService']}: no canary took place"
+        return {"outcome": "Nothing To Do", "reason": reason}
+    table, claim = (
+        RolloutTable(settings.rollout_table),
+        (mesh_id(subject), subject["virtualService"], event["execution"]),
+    )
     try:
         policy = parse_policy(read_policy(subject["policy"]))
         table.claim_virtual_service(*claim)
@@ -40,6 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
     except ClaimHeld as error:
+        wake_paused(table.claim(*claim[:2]), event["service"])
         answer = _wait(event, policy, str(error))
     if answer["outcome"] != "Planned":
         table.release_virtual_service(*claim)
@@ -47,20 +62,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return answer
 
 
-def _plan(event: dict[str, Any], policy: Policy, table: RolloutTable, settings: Settings) -> dict[str, Any]:
-    subject, application = event["subject"], event["application"]
-    virtual_service, candidate = subject["virtualService"], subject["virtualNode"]
-    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
-    before = read_weights(mesh.describe_route(virtual_service, virtual_service)["spec"])
-    steps = plan_steps(before, candidate, policy)
+def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settings) -> Document:
+    subject, candidate = event["subject"], event["subject"]["virtualNode"]
+    remembered = Remembered(settings.rollout_table)
+    routes = Mesh.of(subject, settings).describe_routes(subject["virtualRouter"])
+    moving = routes_of(routes, candidate, subject["virtualService"])
+    before = {route["routeName"]: read_weights(route["spec"]) for route in moving}
+    share, finished = remembered.moved_away(event["service"]), remembered.finished(event["service"])
+    wanted = TOTAL
+    if finished and finished[0] == event["application"] and not event.get("forced"):
+        if share is None:
+            return {"outcome": "Nothing To Do", "reason": _unchanged(candidate, finished[1])}
+        wanted = share
+    density = tasks_per_percent(before, candidate, healthy_tasks(subject, before, settings))
+    steps = plan_steps(before, candidate, policy, density, wanted)
     if not steps:
-        table.remember_finished(event["service"], application)
-        return {
-            "outcome": "Nothing To Do",
-            "reason": f"{candidate} carries all the traffic of {virtual_service} already",
-        }
-    if table.finished(event["service"]) == application:
-        return {"outcome": "Nothing To Do", "reason": f"{candidate} runs the application that it ran before"}
+        remembered.remember_finished(event["service"], event["application"], "Nothing To Do")
+        remembered.forget_moved_away(event["service"])
+        reason = f"{candidate} carries all the traffic of {subject['virtualService']} already: no canary took place"
+        return {"outcome": "Nothing To Do", "reason": reason}
     states = alarms.read_states(policy.alarms)
     unknown = sorted(set(policy.alarms) - set(states))
     if unknown:
@@ -72,10 +92,32 @@ def _plan(event: dict[str, Any], policy: Policy, table: RolloutTable, settings: 
         return {"outcome": "Superseded", "reason": health.reason}
     if health.unhealthy or health.pending:
         return _wait(event, policy, f"{candidate} is not fit for traffic: {health.reason}")
-    plan = {
-        "virtualRouter": virtual_service,
-        "route": virtual_service,
-        "candidate": candidate,
+    if health.healthy < steps[0]["tasks"]:
+        need = f"{health.healthy} of the {steps[0]['tasks']} tasks run that the first step's weight needs"
+        return _wait(event, policy, f"{candidate} is not fit for traffic: {need}")
+    known = (table.last(mesh_id(subject), subject["virtualService"]) or {}).get("targets")
+    settled = not settings.hosted or known == _targets(before)
+    settling = 0 if settled else seconds_to_settle(moving, settings.discovery_poll_seconds, time.time())
+    if settling:
+        return {**_wait(event, policy, "not every Envoy knows the route's targets yet"), "waitSeconds": settling}
+    plan = _document(subject, policy, before, steps)
+    _keep(event, plan, table)
+    position = start_position(plan, event["turns"] * policy.check_every_seconds)
+    return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
+
+
+def _unchanged(candidate: str, outcome: str) -> str:
+    return (
+        f"{candidate} runs the application that its last rollout ended with ({outcome}); "
+        "the signal retry rolls it out again"
+    )
+
+
+def _document(subject: Document, policy: Policy, before: Document, steps: list[Document]) -> Document:
+    return {
+        "virtualRouter": subject["virtualRouter"],
+        "routes": list(before),
+        "candidate": subject["virtualNode"],
         "before": before,
         "steps": steps,
         "checkEverySeconds": policy.check_every_seconds,
@@ -85,15 +127,23 @@ def _plan(event: dict[str, Any], policy: Policy, table: RolloutTable, settings: 
         "onFailure": policy.on_failure,
         "alarms": list(policy.alarms),
     }
-    claim = subject["mesh"], virtual_service, event["execution"]
+
+
+def _keep(event: Document, plan: Document, table: RolloutTable) -> None:
+    subject = event["subject"]
+    claim = mesh_id(subject), subject["virtualService"], event["execution"]
     table.record(*claim, "plan", plan)
-    kept = {key: event[key] for key in ("service", "deployment", "execution", "subject")}
+    kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject", "application")}
     table.keep_plan(*claim, {**kept, "plan": plan})
-    position = start_position(plan, event["turns"] * policy.check_every_seconds)
-    return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
+    about = {key: event[key] for key in ("service", "cluster", "deployment")}
+    table.remember_last(*claim[:2], {**about, "targets": _targets(plan["before"])})
 
 
-def _wait(event: dict[str, Any], policy: Policy, reason: str) -> dict[str, Any]:
+def _targets(before: Document) -> Document:
+    return {route: sorted(weights) for route, weights in before.items()}
+
+
+def _wait(event: Document, policy: Policy, reason: str) -> Document:
     if event["turns"] * policy.check_every_seconds >= policy.deadline_seconds:
         return {"outcome": "Refused", "reason": f"waited until the deadline, but {reason}"}
     return {"outcome": "Wait", "reason": reason, "waitSeconds": policy.check_every_seconds}

@@ -13,11 +13,21 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.deployment import IN_PROGRESS, DeploymentEvent, execution_name, parse_event, primary, reason_to_ignore
+from domain.deployment import (
+    FAILED,
+    IN_PROGRESS,
+    DeploymentEvent,
+    execution_name,
+    parse_event,
+    primary,
+    reason_to_ignore,
+)
 from domain.enrolment import is_enrolled, read_tags
 from domain.errors import InvalidEvent, NotFound
+from domain.operations import ABORT, Signal
 from domain.sidecar import is_injected
 from gateways import ecs, executions, queues
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from observability import logger, metrics
 from settings import Settings
@@ -70,7 +80,9 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
     table = RolloutTable(settings.rollout_table)
     current = primary(service)
     if deployment.rolls_back and current and current["id"] == deployment.deployment:
-        table.remember_rolled_back(service["serviceArn"], deployment.deployment)
+        Remembered(settings.rollout_table).remember_rolled_back(service["serviceArn"], deployment.deployment)
+    if deployment.name == FAILED or deployment.rolls_back:
+        _abort_rollout(deployment, table)
     has_sidecar = bool(
         deployment.name == IN_PROGRESS
         and current
@@ -83,3 +95,16 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
     document = {"service": service["serviceArn"], "cluster": deployment.cluster, "deployment": deployment.deployment}
     started = executions.start(settings.state_machine_arn, execution_name(deployment.deployment, attempt), document)
     return None if started else "Nothing to do: the deployment has its execution already"
+
+
+def _abort_rollout(event: DeploymentEvent, table: RolloutTable) -> None:
+    """Take the traffic back from a candidate that ECS itself gives up on, now rather than at the next check."""
+    for claim in table.claims():
+        document = claim["document"]
+        if document is None or document["service"] != event.service.text or "application" not in document:
+            continue
+        if (document["deployment"] == event.deployment) == (event.name == FAILED):
+            signal = Signal(f"{event.deployment} {event.name}", ABORT, f"Amazon ECS: {event.reason or event.name}")
+            token = table.give_signal(claim["mesh"], claim["virtualService"], claim["execution"], signal)
+            if token:
+                executions.wake(token)

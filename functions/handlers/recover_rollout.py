@@ -12,10 +12,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.errors import MeshiftError
 from domain.outcome import needs_people, summarise
-from domain.rollout import weights_ever_written
+from domain.rollout import foreign_edits, weights_ever_written
 from domain.weights import read_weights, with_weights
 from gateways import announcements, executions
 from gateways.mesh import Mesh
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from handlers.sweep import sweep
 from observability import logger, metrics
@@ -42,6 +43,10 @@ def _look(claim: dict[str, Any], settings: Settings) -> None:
         outcome, reason, weights = _put_back(document, status, settings)
         result = summarise({**document, "outcome": outcome, "reason": reason}, weights)
         table.record(*key, "outcome", result)
+        if status == "ABORTED" and outcome == "Rolled Back" and "application" in document:  # a person's decision
+            Remembered(settings.rollout_table).remember_finished(
+                document["service"], document["application"], f"its execution ended as {status}"
+            )
         announcements.announce_outcome(settings.topic_arn, result, document, needs_people(outcome))
         metrics.add_metric("RolloutRecovered", MetricUnit.Count, 1)
         logger.warning(outcome, reason=reason, execution=claim["execution"])
@@ -50,19 +55,20 @@ def _look(claim: dict[str, Any], settings: Settings) -> None:
 
 def _put_back(document: dict[str, Any], status: str, settings: Settings) -> tuple[str, str, dict[str, int] | None]:
     """Write the snapshot's weights, also over the same ones: the new version shuts out the dead one's late write."""
-    subject, plan = document["subject"], document["plan"]
-    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
-    why, before = f"the execution ended as {status}", plan["before"]
+    plan, mesh = document["plan"], Mesh.of(document["subject"], settings)
+    why, before, router = f"the execution ended as {status}", plan["before"], plan["virtualRouter"]
     try:
-        route = mesh.describe_route(plan["virtualRouter"], plan["route"])
-        present = read_weights(route["spec"])
+        routes = {name: mesh.describe_route(router, name) for name in plan["routes"]}
+        present = {name: read_weights(route["spec"]) for name, route in routes.items()}
     except MeshiftError as error:
         return "Frozen", f"{why}, and its route cannot be put back: {error}", None
-    if present not in weights_ever_written(plan):
-        return "Frozen", f"{why}, and somebody else set the route to {present}; it is left as it is", present
-    spec = with_weights(route["spec"], before)
-    mesh.update_route(plan["virtualRouter"], plan["route"], spec, route["metadata"]["version"])
-    found = read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
-    if found != before:
-        raise RuntimeError(f"route {plan['route']} has the weights {found} after {before} were written")
-    return "Rolled Back", why, found
+    foreign = foreign_edits(present, weights_ever_written(plan))
+    if foreign:
+        told = present[plan["routes"][0]]
+        return "Frozen", f"{why}, and somebody else set {foreign}; it is left as it is", told
+    for name, route in routes.items():
+        mesh.update_route(router, name, with_weights(route["spec"], before[name]), route["metadata"]["version"])
+        found = read_weights(mesh.describe_route(router, name)["spec"])
+        if found != before[name]:
+            raise RuntimeError(f"route {name} has the weights {found} after {before[name]} were written")
+    return "Rolled Back", why, before[plan["routes"][0]]

@@ -1,11 +1,12 @@
-"""shift_traffic: write the weights of a step into the route, or the snapshot's, and read them back."""
+"""shift_traffic: write the weights of a step into the routes, or the snapshot's, and read them back."""
 
 import os
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.rollout import weights_before, weights_written
+from domain.enrolment import mesh_id
+from domain.rollout import foreign_edits, weights_before, weights_written
 from domain.weights import read_weights, with_weights
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
@@ -16,37 +17,41 @@ from settings import Settings
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Shift, unless somebody else has changed the weights.
+    """Shift, unless somebody else has changed the weights; then no route is touched.
 
     Takes the execution's document with `to` (`step`: the position's step, `before`: the snapshot). Returns
     `{"shifted", "reason"}`. Raises RuntimeError when what is read back is not what was written.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
-    subject, plan, step = event["subject"], event["plan"], event["position"]["step"]
+    subject, plan, position = event["subject"], event["plan"], event["position"]
     back = event["to"] == "before"
-    target = plan["before"] if back else plan["steps"][step]["weights"]
-    mesh = Mesh(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
-    table, claim = (
-        RolloutTable(settings.rollout_table),
-        (subject["mesh"], subject["virtualService"], event["execution"]),
-    )
-    route = mesh.describe_route(plan["virtualRouter"], plan["route"])
-    present = read_weights(route["spec"])
-    if present not in (weights_written(plan, step) if back else weights_before(plan, step)):
-        return _refused(f"somebody else set route {plan['route']} to {present}; it is left as it is")
-    # Read after the route: recovery fences the claim first and then moves the route on, so one of both is seen.
+    target = plan["before"] if back else plan["steps"][position["step"]]["weights"]
+    mesh, table = Mesh.of(subject, settings), RolloutTable(settings.rollout_table)
+    claim = mesh_id(subject), subject["virtualService"], event["execution"]
+    routes = {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}
+    present = {name: read_weights(route["spec"]) for name, route in routes.items()}
+    foreign = foreign_edits(present, weights_written(plan, position) if back else weights_before(plan, position))
+    if foreign:
+        return _refused(f"somebody else set {foreign}; it is left as it is")
+    # Read after the routes: recovery fences the claim first and then moves the routes on, so one of both is seen.
     if not table.holds(*claim):
         return _refused(f"the execution has lost its claim on {subject['virtualService']}")
-    if present != target:
-        version = route["metadata"]["version"]
-        mesh.update_route(plan["virtualRouter"], plan["route"], with_weights(route["spec"], target), version)
-        found = read_weights(mesh.describe_route(plan["virtualRouter"], plan["route"])["spec"])
-        if found != target:
-            raise RuntimeError(f"route {plan['route']} has the weights {found} after {target} were written")
-        table.record(*claim, "weights", {"from": present, "to": target})
+    for name, route in routes.items():
+        if present[name] != target[name]:
+            _write(mesh, plan["virtualRouter"], route, target[name])
+            change = {"route": name, "from": present[name], "to": target[name]}
+            table.record(*claim, "weights", change)
     logger.info("Shifted", weights=target)
-    return {"shifted": True, "reason": f"route {plan['route']} has the weights {target}"}
+    return {"shifted": True, "reason": f"the routes have the weights {target}"}
+
+
+def _write(mesh: Mesh, router: str, route: dict[str, Any], weights: dict[str, int]) -> None:
+    name = route["routeName"]
+    mesh.update_route(router, name, with_weights(route["spec"], weights), route["metadata"]["version"])
+    found = read_weights(mesh.describe_route(router, name)["spec"])
+    if found != weights:
+        raise RuntimeError(f"route {name} has the weights {found} after {weights} were written")
 
 
 def _refused(reason: str) -> dict[str, Any]:

@@ -5,27 +5,36 @@ import uuid
 
 import pytest
 
-from local.demo import completed_event, queue_is_empty
-from local.tutorial import VIRTUAL_SERVICE, Tutorial, wait_for
+from local.demo import TAGS, completed_event, queue_is_empty
+from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, wait_for
 
-TAGS = {"meshift:mesh": "apps", "meshift:virtual-service": VIRTUAL_SERVICE, "meshift:policy": "quick"}
+ALONE = {"meshift:mesh": "apps", "meshift:hostname": "alone.apps.local", "meshift:protocol": "http2"}
 
 
 @pytest.fixture(scope="module")
 def apps(aws):
-    """The tutorial's mesh with serviceB carrying all traffic."""
+    """The stack's mesh, empty, and a policy with an alarm."""
     tutorial = Tutorial(aws.instance)
-    tutorial.make_mesh()
     tutorial.write_policy("quick", checks=[{"alarm": "e2e-5xx"}])
     tutorial.make_alarm("e2e-5xx", "e2e")
     return tutorial
 
 
 @pytest.fixture(scope="module")
-def promoted(apps):
-    """serviceBv2 deployed without Envoy, up to its promotion; its ARN."""
+def joined(apps):
+    """serviceB deployed without Envoy into the empty mesh; its ARN."""
+    arn = apps.create_service("serviceB", "serviceb:1", TAGS)
+    apps.outcome(arn, "Redeployed", "Refused")
+    apps.outcome(arn, "Nothing To Do", "Refused", known=1)
+    return arn
+
+
+@pytest.fixture(scope="module")
+def promoted(apps, joined):
+    """serviceBv2 deployed without Envoy, up to its promotion; its ARN. A route was made by hand meanwhile."""
     arn = apps.create_service("serviceBv2", "serviceb:2", TAGS)
     apps.outcome(arn, "Redeployed", "Refused")
+    apps.make_header_route()
     apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=1)
     return arn
 
@@ -47,6 +56,26 @@ def inbox(aws):
     return read
 
 
+def test_the_first_service_brings_all_that_its_tags_name_and_has_nothing_to_split(apps, joined):
+    redeployed, second = apps.executions(joined)
+    assert [redeployed["output"]["outcome"], second["output"]["outcome"]] == ["Redeployed", "Nothing To Do"]
+    assert second["output"]["reason"].endswith("no canary took place")
+    node = apps.node("serviceB")
+    assert node["listeners"] == [{"portMapping": {"port": 80, "protocol": "http2"}}]
+    assert node["serviceDiscovery"] == {"dns": {"hostname": VIRTUAL_SERVICE}}
+    provider = apps.mesh.describe_virtual_service(meshName=MESH, virtualServiceName=VIRTUAL_SERVICE)
+    assert provider["virtualService"]["spec"]["provider"]["virtualRouter"]["virtualRouterName"] == VIRTUAL_SERVICE
+
+
+def test_a_route_made_by_hand_moves_along_and_keeps_everything_but_its_weights(apps, promoted):
+    by_hand = apps.route(HEADER_ROUTE)
+    assert apps.weights(HEADER_ROUTE) == {"serviceB": 0, "serviceBv2": 100}
+    assert by_hand["priority"] == 1
+    match, retries = by_hand["http2Route"]["match"], by_hand["http2Route"]["retryPolicy"]
+    assert match == {"prefix": "/", "headers": [{"name": "x-beta", "match": {"exact": "yes"}}]}
+    assert retries["maxRetries"] == 5
+
+
 def test_a_new_version_is_injected_and_promoted(apps, promoted):
     redeployed, rollout = apps.executions(promoted)
     assert [redeployed["output"]["outcome"], rollout["output"]["outcome"]] == ["Redeployed", "Promoted"]
@@ -57,10 +86,14 @@ def test_a_new_version_is_injected_and_promoted(apps, promoted):
 
 
 def test_the_console_shows_the_outcome_as_the_last_state(apps, promoted):
-    history = apps.states.get_execution_history(executionArn=apps.executions(promoted)[1]["executionArn"])["events"]
-    entered = [each["stateEnteredEventDetails"]["name"] for each in history if "stateEnteredEventDetails" in each]
-    assert entered[:4] == ["Inject Envoy", "Was Envoy Added?", "Plan Rollout", "Is There Anything To Do?"]
-    assert entered[4:8] == ["Shift Traffic", "Was Traffic Shifted?", "Bake", "Check Health"]
+    arn = apps.executions(promoted)[1]["executionArn"]
+    pages = apps.states.get_paginator("get_execution_history").paginate(executionArn=arn)
+    events = [event for page in pages for event in page["events"] if "stateEnteredEventDetails" in event]
+    entered = [event["stateEnteredEventDetails"]["name"] for event in events]
+    assert entered[:5] == ["Join Mesh", "Did It Join?", "Inject Envoy", "Was Envoy Added?", "Plan Rollout"]
+    shift = entered.index("Shift Traffic")
+    assert set(entered[5:shift]) <= {"Is There Anything To Do?", "Wait Its Turn", "Plan Rollout"}
+    assert entered[shift : shift + 4] == ["Shift Traffic", "Was Traffic Shifted?", "Bake", "Check Health"]
     assert entered[-1] == "Promoted"
 
 
@@ -81,44 +114,85 @@ def test_a_repeated_event_starts_nothing(aws, apps, promoted):
 
 
 def test_the_history_holds_every_weight_that_was_written(aws, apps, promoted):
-    items = aws.owner.client("dynamodb").query(
-        TableName=aws.owner.outputs["RolloutTable"],
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-        ExpressionAttributeValues={":pk": {"S": f"virtualService#apps#{VIRTUAL_SERVICE}"}, ":sk": {"S": "history#"}},
-    )["Items"]
-    written = [json.loads(item["document"]["S"])["to"] for item in items if item["sk"]["S"].endswith("#weights")]
-    assert [weights["serviceBv2"] for weights in written[:3]] == [25, 50, 100]
+    for route in (VIRTUAL_SERVICE, HEADER_ROUTE):
+        written = [line["to"]["serviceBv2"] for line in apps.history("weights") if line["route"] == route]
+        assert written[:3] == [25, 50, 100]
 
 
-def test_a_bad_version_is_rolled_back_and_the_route_is_what_it_was(apps, promoted, inbox):
-    before = apps.route()
-    arn = apps.create_service("serviceB", "serviceb:bad", TAGS)
+def test_a_bad_version_is_rolled_back_and_the_routes_are_what_they_were(apps, joined, promoted, inbox):
+    before, known = both_routes(apps), len(apps.executions(joined))
+    apps.deploy_image("serviceB", "serviceb:bad")
     wait_for("the first weight", lambda: apps.weights()["serviceB"] == 25)
     apps.answer_5xx("e2e", 50)
-    output = apps.outcome(arn, "Rolled Back", "Promoted", "Refused", known=1)
+    output = apps.outcome(joined, "Rolled Back", "Promoted", "Refused", known=known)
     assert (output["outcome"], output["reason"]) == ("Rolled Back", "in alarm: e2e-5xx")
-    assert apps.route() == before
+    assert both_routes(apps) == before
     (message,) = wait_for("a message to people", inbox)
     assert message["Subject"] == "Meshift: Rolled Back, serviceB"
 
 
-def test_a_stopped_execution_is_recovered(apps, promoted):
-    """As the console's button does: nothing of the state machine runs any more, and the traffic comes back."""
-    before = apps.route()
-    apps.write_policy("quick")  # the alarm of the test before still rings
+@pytest.fixture(scope="module")
+def stopped(apps, joined, promoted):
+    """A rollout of serviceB, stopped as the console's button does; the routes before it, and its execution."""
+    before = both_routes(apps)
+    apps.write_policy("quick")  # the alarm of the test before may still ring
     apps.deploy_image("serviceB", "serviceb:3")
-    arn = apps.service("serviceB")["serviceArn"]
     wait_for("the first weight", lambda: apps.weights()["serviceB"] == 25)
-    running = next(each for each in apps.executions(arn) if each["status"] == "RUNNING")
+    running = next(each for each in apps.executions(joined) if each["status"] == "RUNNING")
     apps.states.stop_execution(executionArn=running["executionArn"], error="Operator", cause="looks wrong")
-    wait_for("the weights are back", lambda: apps.route() == before)
-    assert apps.states.describe_execution(executionArn=running["executionArn"])["status"] == "ABORTED"
+    wait_for("the weights are back", lambda: both_routes(apps) == before)
+    return running
+
+
+def test_a_stopped_execution_is_recovered(apps, stopped):
+    """Nothing of the state machine runs any more, and the traffic comes back."""
+    assert apps.states.describe_execution(executionArn=stopped["executionArn"])["status"] == "ABORTED"
+    assert apps.weights() == {"serviceB": 0, "serviceBv2": 100}
+
+
+def test_operators_retry_pause_resume_and_abort_and_history_knows_them(apps, joined, stopped):
+    before, known = both_routes(apps), len(apps.executions(joined))
+    apps.write_policy("quick", steps=[{"weight": 25, "bakeSeconds": 60}], deadlineSeconds=300)
+    assert apps.operate("retry", MESH, VIRTUAL_SERVICE)[0] == 0
+    wait_for("the first weight", lambda: apps.weights()["serviceB"] == 25)
+    for signal, state in (("pause", "Pause"), ("resume", "Bake"), ("pause", "Pause")):
+        assert apps.operate(signal, MESH, VIRTUAL_SERVICE)[0] == 0
+        wait_for(f"{signal} is seen", lambda state=state: apps.state_of(joined) == state)
+    assert apps.operate("abort", MESH, VIRTUAL_SERVICE)[0] == 0
+    output = apps.outcome(joined, "Rolled Back", "Promoted", "Refused", known=known)
+    assert (output["outcome"], output["reason"]) == ("Rolled Back", "aborted by arn:aws:iam::111111111111:root")
+    assert both_routes(apps) == before
+    signals = [line["signal"] for line in apps.history("signal")]
+    assert signals == ["retry", "pause", "resume", "pause", "abort"]
+    assert {line["by"] for line in apps.history("signal")} == {"arn:aws:iam::111111111111:root"}
+
+
+def test_a_signal_without_a_rollout_is_refused_in_one_line(apps, stopped):
+    code, said = apps.operate("pause", MESH, "nobody.apps.local")
+    assert code == 1
+    assert said == (
+        "meshift_operate: pause was refused (404): no rollout of nobody.apps.local in mesh apps is at work\n"
+    )
+
+
+def test_a_service_that_carries_everything_gives_it_away_before_it_is_redeployed(apps, promoted, stopped):
+    """serviceB is idle and healthy: serviceBv2 gets Envoy while serviceB carries the traffic."""
+    known = len(apps.executions(promoted))
+    apps.write_policy("quick")
+    apps.deploy_image("serviceBv2", "serviceb:5")
+    wait_for("its traffic goes away", lambda: apps.weights() == {"serviceB": 100, "serviceBv2": 0})
+    assert apps.containers("serviceBv2") == ["app"]
+    apps.outcome(promoted, "Redeployed", "Refused", known=known)
+    output = apps.outcome(promoted, "Promoted", "Rolled Back", "Refused", known=known + 1)
+    assert (output["outcome"], apps.weights()) == ("Promoted", {"serviceB": 0, "serviceBv2": 100})
 
 
 @pytest.mark.parametrize(
     ("tags", "changes", "says"),
     [
-        ({"meshift:mesh": "nowhere"}, {}, "mesh nowhere has no virtual node"),
+        ({"meshift:mesh": "nowhere"}, {}, "there is no mesh nowhere in this account"),
+        ({"meshift:virtual-node": "serviceB"}, {}, "virtual node serviceB was brought by arn:aws:ecs"),
+        ({"meshift:virtual-service": VIRTUAL_SERVICE, "meshift:policy": "broken"}, {}, "steps[0].weight: 150"),
         ({"meshift:container": "web"}, {}, "'web' is no container of task definition"),
         ({"meshift:protocol": "soap"}, {}, "tag meshift:protocol: 'soap' is not one of http, http2, grpc, tcp"),
         ({}, {"networkMode": "host", "requiresCompatibilities": ["EC2"]}, "has networkMode host"),
@@ -126,29 +200,23 @@ def test_a_stopped_execution_is_recovered(apps, promoted):
         ({}, {"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}, "runs on WINDOWS"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_its_reason_and_nothing_is_changed(apps, tags, changes, says):
-    name = f"odd-{uuid.uuid4().hex[:6]}"
-    arn = apps.create_service(name, "odd:1", {**TAGS, "meshift:virtual-node": "serviceB", **tags}, **changes)
+def test_what_makes_no_sense_is_refused_with_its_reason_and_nothing_is_changed(apps, joined, tags, changes, says):
+    name, before_in_mesh = f"odd-{uuid.uuid4().hex[:6]}", nodes(apps)
+    apps.write_policy("broken", steps=[{"weight": 150}])
+    arn = apps.create_service(name, "odd:1", {**ALONE, **tags}, **changes)
     before = apps.service(name)["taskDefinition"]
     output = apps.outcome(arn, "Refused", "Redeployed", "Promoted")
     assert output["outcome"] == "Refused"
     assert says in output["reason"]
     assert apps.service(name)["taskDefinition"] == before
     assert len(apps.executions(arn)) == 1
-
-
-def test_a_policy_that_cannot_be_understood_is_refused_and_the_route_stays(apps, promoted):
-    apps.write_policy("broken", steps=[{"weight": 150}])
-    before = apps.route()
-    arn = apps.create_service("broken", "b:1", {**TAGS, "meshift:virtual-node": "serviceB", "meshift:policy": "broken"})
-    output = apps.outcome(arn, "Refused", "Promoted", known=1)
-    assert "steps[0].weight: 150" in output["reason"]
-    assert apps.route() == before
+    assert nodes(apps) == before_in_mesh
 
 
 def test_a_node_that_carries_all_traffic_has_nothing_to_do(apps, promoted):
+    known = len(apps.executions(promoted))
     apps.ecs.update_service(cluster="apps", service="serviceBv2", forceNewDeployment=True)
-    output = apps.outcome(promoted, "Nothing To Do", "Promoted", "Refused", known=2)
+    output = apps.outcome(promoted, "Nothing To Do", "Promoted", "Refused", known=known)
     assert output["outcome"] == "Nothing To Do"
 
 
@@ -156,17 +224,16 @@ def test_a_version_that_the_circuit_breaker_threw_out_is_left_alone(aws, apps):
     """The application runs without Envoy and fails with it: ECS goes back, and Meshift does not try again."""
     arn = apps.create_service("thrown-out", "app:1", {"team": "other"})
     wait_for("it runs", lambda: deployments(apps, "thrown-out") == [("COMPLETED", "thrown-out:1")])
-    tags = {**TAGS, "meshift:virtual-node": "serviceB"}
-    apps.ecs.tag_resource(resourceArn=arn, tags=[{"key": key, "value": value} for key, value in tags.items()])
+    apps.ecs.tag_resource(resourceArn=arn, tags=[{"key": key, "value": value} for key, value in ALONE.items()])
     aws.settings(failingTag="v1.40.0")  # the tag of Envoy's image
     try:
         apps.deploy_image("thrown-out", "app:2")
         apps.outcome(arn, "Redeployed")
-        wait_for("ECS went back", lambda: deployments(apps, "thrown-out") == [("COMPLETED", "thrown-out:1")])
+        ((_, revision),) = wait_for("ECS went back", lambda: bare_and_completed(apps, "thrown-out"))
         left = apps.outcome(arn, "Refused", "Promoted", known=1)
         assert "ECS rolled the service back to" in left["reason"]
         queue_is_read(aws)
-        assert deployments(apps, "thrown-out") == [("COMPLETED", "thrown-out:1")]
+        assert deployments(apps, "thrown-out") == [("COMPLETED", revision)]
         assert len(apps.executions(arn)) == 2
     finally:
         aws.settings(failingTag="fails")
@@ -195,10 +262,25 @@ def test_an_event_that_cannot_be_understood_is_buried_with_its_cause(aws):
     )
 
 
+def both_routes(apps):
+    return apps.route(), apps.route(HEADER_ROUTE)
+
+
+def nodes(apps):
+    """The virtual nodes of the mesh, by name."""
+    return sorted(each["virtualNodeName"] for each in apps.mesh.list_virtual_nodes(meshName=MESH)["virtualNodes"])
+
+
 def deployments(apps, name):
     """A service's deployments: state and revision."""
     found = apps.service(name)["deployments"]
     return [(each["rolloutState"], each["taskDefinition"].rpartition("/")[2]) for each in found]
+
+
+def bare_and_completed(apps, name):
+    """A service's one deployment, once it is complete and without Envoy: of the last revision that ever was."""
+    found = deployments(apps, name)
+    return found if [state for state, _ in found] == ["COMPLETED"] and apps.containers(name) == ["app"] else None
 
 
 def queue_is_read(aws):

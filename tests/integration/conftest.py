@@ -1,6 +1,7 @@
 """Meshift's functions on moto: fast, in process, one account."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -88,6 +89,11 @@ def mesh(aws):
     """The tutorial's mesh: two nodes and a route with retries, all traffic on serviceB."""
     api = aws("appmesh")
     api.create_mesh(meshName="apps")
+    make_by_hand(api)
+    return api
+
+
+def make_by_hand(api):
     for node in ("serviceB", "serviceBv2"):
         api.create_virtual_node(
             meshName="apps",
@@ -101,7 +107,6 @@ def mesh(aws):
     listeners = [{"portMapping": {"port": 80, "protocol": "http2"}}]
     api.create_virtual_router(meshName="apps", virtualRouterName=name, spec={"listeners": listeners})
     api.create_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
-    return api
 
 
 @pytest.fixture
@@ -110,7 +115,7 @@ def service(aws):
     return make_service(aws)
 
 
-def make_service(aws, tags=TAGS, **changes):
+def make_service(aws, tags=TAGS, name="serviceBv2", registries=(), **changes):
     ecs = aws("ecs")
     ecs.create_cluster(clusterName="apps")
     known = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape.members
@@ -118,10 +123,11 @@ def make_service(aws, tags=TAGS, **changes):
     revision = ecs.register_task_definition(**bare, tags=[{"key": "team", "value": "b"}])["taskDefinition"]
     made = ecs.create_service(
         cluster="apps",
-        serviceName="serviceBv2",
+        serviceName=name,
         taskDefinition=revision["taskDefinitionArn"],
         desiredCount=2,
         tags=[{"key": key, "value": value} for key, value in tags.items()],
+        serviceRegistries=list(registries),
     )["service"]
     return Service(made["serviceArn"], "apps", made["deployments"][0]["id"], revision["taskDefinitionArn"])
 
@@ -169,12 +175,13 @@ def discovery(hosted, tutorial):
 @pytest.fixture
 def running_tasks(aws, service):
     """Let ECS answer with this many healthy and unhealthy tasks of the service; moto's have no health."""
-    now = {"healthy": 2, "unhealthy": 0}
+    now = {"healthy": 2, "unhealthy": 0, "stable": (0, "none")}
     hooks = {
-        "before-send.ecs.ListTasks": lambda: {"taskArns": ["task"] * (now["healthy"] + now["unhealthy"])},
+        "before-send.ecs.ListTasks": lambda: {"taskArns": ["task"]},
         "before-send.ecs.DescribeTasks": lambda: {
             "tasks": tasks(now["healthy"], service.task_definition)
             + tasks(now["unhealthy"], service.task_definition, "UNHEALTHY")
+            + tasks(*now["stable"])
         },
     }
     events = client("ecs").meta.events
@@ -184,6 +191,22 @@ def running_tasks(aws, service):
     yield now.update
     for name, send in sends.items():
         events.unregister(name, send)
+
+
+@contextmanager
+def answered(api, operation, requests, answer=None):
+    """Answer an operation that moto lacks, and note what it was asked."""
+
+    def note(params, **_):
+        requests.append(json.loads(params["body"]))
+
+    send = partial(_answered, lambda: answer or {})
+    name = api.meta.service_model.service_id.hyphenize()
+    api.meta.events.register(f"before-call.{name}.{operation}", note)
+    api.meta.events.register_first(f"before-send.{name}.{operation}", send)
+    yield
+    api.meta.events.unregister(f"before-call.{name}.{operation}", note)
+    api.meta.events.unregister(f"before-send.{name}.{operation}", send)
 
 
 def _answered(answer, request, **_):

@@ -160,6 +160,17 @@ def test_what_is_no_poll_is_a_bad_request_that_names_the_field(discovery, body, 
     assert says in message(answer)
 
 
+@pytest.mark.parametrize(
+    "extensions",
+    [[], [{"name": "}]"}], [{"name": "a", "more": [{"b": 1}]}, {"name": "c"}], [{"name": 'x","extensions":[{"y'}]],
+)
+def test_whatever_envoy_says_of_its_extensions_the_rest_is_understood(discovery, extensions):
+    body = request_body("clusters")
+    body["node"]["extensions"] = extensions
+    text = json.dumps(body, separators=(",", ":"))
+    assert discovery.send("/v3/discovery:clusters", text)["statusCode"] == 200
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v3/discovery:clusters"), ("POST", "/v3/discovery:secrets")])
 def test_what_is_not_discovery_is_not_found(discovery, method, path):
     assert discovery.send(path, request_body("clusters"), method=method)["statusCode"] == 404

@@ -123,9 +123,8 @@ def test_tls_is_spoken_and_names_are_checked(options, tmp_path):
         )
         for name in ("a", "c"):
             found.resources[f"virtualNode/{name}"]["spec"]["backends"] = [backend("b.local")]
-        instances = dict.fromkeys(
-            cloud_map_queries(found, "virtualNode/a"), [Instance("127.0.0.1", server.inbound_port, True, {})]
-        )
+        here = Instance("127.0.0.1", server.inbound_port, True, {})
+        instances = {query: [here] for query in cloud_map_queries(found, "virtualNode/a")}
         of_b = static_bootstrap(configuration(found, "virtualNode/b", server, {}))
         with running_envoy(of_b, tmp_path, server.inbound_port):
             for name, status in (("a", 200), ("c", 503)):

@@ -1,10 +1,15 @@
+import json
+
 import pytest
 from moto.ecs.models import ecs_backends
 
+from domain.weights import read_weights, with_weights
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from handlers import plan_rollout, recover_rollout, shift_traffic
 from handlers.inject_envoy import handler
-from tests.integration.conftest import make_service
-from tests.shapes import TAGS
+from tests.integration.conftest import batch, make_service
+from tests.shapes import SUBJECT, route_spec
 
 
 def current(aws, service):
@@ -14,7 +19,7 @@ def current(aws, service):
 
 
 def test_a_service_is_redeployed_with_envoy_and_its_tags_are_kept(aws, mesh, service, context):
-    answer = handler(service.document(), context)
+    answer = handler(service.document(subject=SUBJECT), context)
     assert answer["outcome"] == "Redeployed"
     revision, tags = current(aws, service)
     assert [each["name"] for each in revision["containerDefinitions"]] == ["app", "envoy"]
@@ -24,7 +29,7 @@ def test_a_service_is_redeployed_with_envoy_and_its_tags_are_kept(aws, mesh, ser
 
 def test_what_is_foreign_comes_back_equal(aws, mesh, service, context):
     before = aws("ecs").describe_task_definition(taskDefinition=service.task_definition)["taskDefinition"]
-    handler(service.document(), context)
+    handler(service.document(subject=SUBJECT), context)
     after, _ = current(aws, service)
     own = {
         "taskDefinitionArn",
@@ -42,61 +47,40 @@ def test_what_is_foreign_comes_back_equal(aws, mesh, service, context):
 
 def test_a_second_try_of_the_same_execution_registers_nothing_more(aws, mesh, service, context):
     """moto leaves deployments[] on the old revision; on ECS the update makes a deployment of the new one."""
-    handler(service.document(), context)
+    handler(service.document(subject=SUBJECT), context)
     revisions = aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"]
     backend = ecs_backends["123456789012"]["us-east-1"]
     (deployment,) = next(iter(backend.services.values())).deployments
     deployment["id"], deployment["taskDefinition"] = "ecs-svc/second", revisions[-1]
-    again = handler(service.document(), context)
+    again = handler(service.document(subject=SUBJECT), context)
     assert (again["outcome"], again["reason"].split(" ", 1)[1]) == ("Redeployed", "was injected by an earlier try")
     assert aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"] == revisions
 
 
-@pytest.mark.parametrize(
-    ("tags", "changes", "says"),
-    [
-        ({**TAGS, "meshift:protocol": "soap"}, {}, "tag meshift:protocol: 'soap'"),
-        ({**TAGS, "meshift:mesh": "nowhere"}, {}, "mesh nowhere has no virtual node serviceBv2"),
-        ({**TAGS, "meshift:virtual-node": "nobody"}, {}, "mesh apps has no virtual node nobody"),
-        ({**TAGS, "meshift:container": "web"}, {}, "'web' is no container"),
-        (TAGS, {"networkMode": "host", "requiresCompatibilities": ["EC2"]}, "networkMode host"),
-        (TAGS, {"networkMode": "bridge", "requiresCompatibilities": ["EC2"]}, "networkMode bridge"),
-    ],
-)
-def test_a_refusal_says_why_and_changes_nothing(aws, mesh, context, tags, changes, says):
-    service = make_service(aws, tags, **changes)
-    answer = handler(service.document(), context)
-    assert answer["outcome"] == "Refused"
-    assert says in answer["reason"]
-    assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
-    present = aws("ecs").describe_services(cluster="apps", services=[service.arn])["services"][0]
-    assert present["taskDefinition"] == service.task_definition
-
-
 def test_a_deployment_that_is_not_primary_any_more_is_superseded(aws, mesh, service, context):
-    answer = handler(service.document(deployment="ecs-svc/older"), context)
+    answer = handler(service.document(subject=SUBJECT, deployment="ecs-svc/older"), context)
     assert answer["outcome"] == "Superseded"
 
 
 def test_a_revision_that_ecs_rolled_back_to_is_left_alone_until_it_is_deployed_again(aws, mesh, service, context):
-    table = RolloutTable("rollouts")
+    table = Remembered("rollouts")
     table.remember_rolled_back(service.arn, service.deployment)
-    answer = handler(service.document(), context)
+    answer = handler(service.document(subject=SUBJECT), context)
     assert answer["outcome"] == "Refused"
     assert "ECS rolled the service back" in answer["reason"]
     table.remember_rolled_back(service.arn, "ecs-svc/an-earlier-one")
-    assert handler(service.document(), context)["outcome"] == "Redeployed"
+    assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
 
 
 def test_a_deleted_service_is_refused(aws, mesh, service, context):
     aws("ecs").delete_service(cluster="apps", service=service.arn, force=True)
-    assert handler(service.document(), context)["outcome"] == "Refused"
+    assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Refused"
 
 
 def test_a_hosted_mesh_gets_upstream_envoy_with_a_bootstrap(aws, mesh, service, context, monkeypatch):
     monkeypatch.setenv("CONTROL_PLANE", "hosted")
     monkeypatch.setenv("DISCOVERY_ENDPOINT", "https://discovery.example/")
-    assert handler(service.document(), context)["outcome"] == "Redeployed"
+    assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
     envoy = current(aws, service)[0]["containerDefinitions"][-1]
     assert envoy["image"] == "envoyproxy/envoy:v1.40.0"
     assert "discovery.example" in envoy["command"][3]
@@ -104,16 +88,101 @@ def test_a_hosted_mesh_gets_upstream_envoy_with_a_bootstrap(aws, mesh, service, 
 
 def test_a_hosted_mesh_without_discovery_gets_no_envoy_that_could_not_start(aws, mesh, service, context, monkeypatch):
     monkeypatch.setenv("CONTROL_PLANE", "hosted")
-    answer = handler(service.document(), context)
+    answer = handler(service.document(subject=SUBJECT), context)
     assert answer["outcome"] == "Refused"
     assert "no discovery URL" in answer["reason"]
     assert len(aws("ecs").list_task_definitions()["taskDefinitionArns"]) == 1
 
 
-def test_another_accounts_hosted_mesh_is_refused_by_name(aws, mesh, context, monkeypatch):
-    monkeypatch.setenv("CONTROL_PLANE", "hosted")
-    monkeypatch.setenv("DISCOVERY_ENDPOINT", "https://discovery.example/")
-    service = make_service(aws, {**TAGS, "meshift:mesh": "apps@999999999999"})
-    answer = handler(service.document(), context)
-    assert answer["outcome"] == "Refused"
-    assert "mesh apps is of account 999999999999" in answer["reason"]
+@pytest.fixture
+def carrying(aws, mesh, service, running_tasks):
+    """serviceBv2 carries 40, and the service behind serviceB has two healthy tasks."""
+    set_weights(mesh, 60, 40)
+    stable = make_service(aws, {}, name="serviceB", family="serviceB")
+    Remembered("rollouts").claim_virtual_node("apps", "serviceB", stable.arn)
+    running_tasks({"stable": (2, stable.task_definition)})
+    return service
+
+
+def set_weights(mesh, stable, candidate):
+    spec = with_weights(route_spec(), {"serviceB": stable, "serviceBv2": candidate})
+    name = SUBJECT["virtualRouter"]
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=spec)
+
+
+def weights(mesh):
+    name = SUBJECT["virtualRouter"]
+    return read_weights(mesh.describe_route(meshName="apps", virtualRouterName=name, routeName=name)["route"]["spec"])
+
+
+def test_a_service_that_carries_traffic_gives_it_away_before_it_is_redeployed(aws, mesh, carrying, context):
+    document = carrying.document(subject=SUBJECT)
+    first = handler(document, context)
+    assert (first["outcome"], first["waitSeconds"]) == ("Carries Traffic", 12)
+    assert current(aws, carrying)[0]["taskDefinitionArn"] == carrying.task_definition
+    document |= first
+    assert shift_traffic.handler({**document, "to": "step"}, context)["shifted"]
+    assert weights(mesh) == {"serviceB": 100, "serviceBv2": 0}
+    assert handler(document, context)["outcome"] == "Redeployed"
+    assert Remembered("rollouts").moved_away(carrying.arn) == 40
+
+
+def test_the_traffic_comes_back_when_the_redeployment_does_not_happen(aws, mesh, carrying, context):
+    document = carrying.document(subject=SUBJECT)
+    document |= handler(document, context)
+    shift_traffic.handler({**document, "to": "step"}, context)
+    overtaken = handler({**document, "deployment": "ecs-svc/older"}, context)
+    assert overtaken["outcome"] == "Superseded"
+    assert shift_traffic.handler({**document, **overtaken, "to": "before"}, context)["shifted"]
+    assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
+
+
+def test_what_a_dead_execution_took_away_comes_back(aws, mesh, carrying, context):
+    document = carrying.document(subject=SUBJECT)
+    document |= handler(document, context)
+    shift_traffic.handler({**document, "to": "step"}, context)
+    recover_rollout.handler(batch({}), context)
+    assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
+    assert RolloutTable("rollouts").claims() == []
+
+
+def test_the_share_that_was_taken_off_comes_back_by_a_rollout_of_the_same_application(
+    aws, mesh, carrying, context, running_tasks
+):
+    set_weights(mesh, 100, 0)
+    policy = {"steps": [{"weight": 25}]}
+    aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String")
+    remembered = Remembered("rollouts")
+    remembered.remember_finished(carrying.arn, "same", "Promoted")
+    document = carrying.document(subject=SUBJECT, application="same")
+    assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
+    remembered.remember_moved_away(carrying.arn, 40)
+    plan = plan_rollout.handler(document, context)["plan"]
+    assert [step["weights"][SUBJECT["virtualRouter"]]["serviceBv2"] for step in plan["steps"]] == [25, 40]
+
+
+@pytest.mark.parametrize("stable", [0, 1])
+def test_without_siblings_that_can_carry_it_a_service_is_redeployed_in_place(
+    aws, mesh, carrying, running_tasks, context, stable
+):
+    """One healthy task has to carry what two had: 40 % of the traffic needs one, all of it needs two."""
+    set_weights(mesh, 0, 100)
+    stable_revision = aws("ecs").describe_services(cluster="apps", services=["serviceB"])["services"][0]
+    running_tasks({"stable": (stable, stable_revision["taskDefinition"])})
+    assert handler(carrying.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
+    assert weights(mesh) == {"serviceB": 0, "serviceBv2": 100}
+    assert RolloutTable("rollouts").claims() == []
+
+
+def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused(aws, mesh, carrying, context):
+    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
+    document = carrying.document(subject=SUBJECT)
+    assert handler(document, context)["outcome"] == "Wait"
+    late = handler({**document, "turns": 1500}, context)
+    assert late["outcome"] == "Refused"
+    assert "is in the hands of execution execution" in late["reason"]
+
+
+def test_an_operators_retry_injects_again_what_ecs_threw_out(aws, mesh, service, context):
+    Remembered("rollouts").remember_rolled_back(service.arn, service.deployment)
+    assert handler(service.document(subject=SUBJECT, forced=True), context)["outcome"] == "Redeployed"

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from gateways.rollout_table import RolloutTable
+from gateways.remembered import Remembered
 from handlers.receive_deployment import handler
 from tests.integration.conftest import batch, make_service
 from tests.shapes import TAGS, event
@@ -146,7 +146,7 @@ def test_tags_that_make_no_sense_still_start_an_execution_which_says_so(aws, exe
 
 def test_a_rollback_by_ecs_is_remembered_for_its_own_deployment_only(service, deployment_event, context):
     reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
-    table = RolloutTable("rollouts")
+    table = Remembered("rollouts")
     handler(
         batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=reason, deploymentId="ecs-svc/late")), context
     )

@@ -6,21 +6,16 @@ import os
 import pytest
 from botocore.exceptions import ClientError
 
+from domain.operations import Signal
 from domain.weights import with_weights
 from gateways.mesh import Mesh, _client
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
-from handlers import check_health, finish_rollout, plan_rollout, recover_rollout, shift_traffic
+from handlers import check_health, finish_rollout, pause_rollout, plan_rollout, recover_rollout, shift_traffic
 from tests.hosted_mesh import URL
-from tests.integration.conftest import batch
-from tests.shapes import event, route_spec
+from tests.integration.conftest import answered, batch, make_service
+from tests.shapes import SUBJECT, event, route_spec
 
-SUBJECT = {
-    "mesh": "apps",
-    "meshOwner": None,
-    "virtualService": "serviceb.apps.local",
-    "virtualNode": "serviceBv2",
-    "policy": "default",
-}
 POLICY = {"steps": [{"weight": 25, "bakeSeconds": 0}], "checkEverySeconds": 1, "deadlineSeconds": 60}
 
 
@@ -57,14 +52,17 @@ def planned(document, context):
 
 def test_the_plan_has_absolute_weights_and_claims_the_virtual_service(aws, document, context):
     answer = planned(document, context)
-    assert [step["weights"] for step in answer["plan"]["steps"]] == [
+    name = SUBJECT["virtualService"]
+    assert [step["weights"][name] for step in answer["plan"]["steps"]] == [
         {"serviceB": 75, "serviceBv2": 25},
         {"serviceB": 0, "serviceBv2": 100},
     ]
-    claim, history = sorted(aws("dynamodb").scan(TableName="rollouts")["Items"], key=lambda item: item["pk"]["S"])
+    items = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    claim, history, last = sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
     assert claim["execution"]["S"] == document["execution"]
     assert json.loads(claim["document"]["S"])["plan"] == answer["plan"]
-    assert json.loads(history["document"]["S"])["before"] == {"serviceB": 100, "serviceBv2": 0}
+    assert json.loads(history["document"]["S"])["before"] == {name: {"serviceB": 100, "serviceBv2": 0}}
+    assert json.loads(last["document"]["S"])["deployment"] == document["deployment"]
 
 
 def test_planning_twice_is_planning_once(document, context):
@@ -105,7 +103,7 @@ def test_a_service_that_only_calls_others_has_nothing_to_do(document, context):
 @pytest.mark.parametrize(
     ("subject", "policy", "says"),
     [
-        ({"virtualService": "nobody.apps.local"}, {}, "mesh apps has no route nobody.apps.local"),
+        ({"virtualRouter": "nobody.apps.local"}, {}, "mesh apps has no virtual router nobody.apps.local"),
         ({"policy": "missing"}, {}, "there is no rollout policy missing"),
         ({"virtualNode": "serviceC"}, {}, "serviceC is no target of the route"),
         ({}, {"steps": [{"weight": 150}]}, "steps[0].weight: 150"),
@@ -149,7 +147,7 @@ def test_a_foreign_edit_is_left_as_it_is(mesh, document, context, to):
     mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=edited)
     answer = shift_traffic.handler({**rollout, "to": to}, context)
     assert not answer["shifted"]
-    assert "somebody else set route" in answer["reason"]
+    assert "somebody else set" in answer["reason"]
     assert spec(mesh) == edited
 
 
@@ -173,8 +171,11 @@ def test_an_application_that_was_promoted_before_is_not_rolled_out_again(aws, me
     again = plan_rollout.handler(document, context)
     assert (again["outcome"], again["reason"]) == (
         "Nothing To Do",
-        "serviceBv2 runs the application that it ran before",
+        "serviceBv2 runs the application that its last rollout ended with (Promoted); "
+        "the signal retry rolls it out again",
     )
+    assert plan_rollout.handler({**document, "forced": True}, context)["outcome"] == "Planned"
+    RolloutTable("rollouts").release_virtual_service("apps", SUBJECT["virtualService"], document["execution"])
     assert plan_rollout.handler({**document, "application": "another"}, context)["outcome"] == "Planned"
 
 
@@ -222,7 +223,8 @@ def test_finishing_gives_the_claim_back_records_and_tells(aws, mesh, document, c
         "stepsDone": 0,
         "reason": "in alarm: errors",
     }
-    sorts = [item["sk"]["S"] for item in aws("dynamodb").scan(TableName="rollouts")["Items"]]
+    items = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    sorts = [item["sk"]["S"] for item in items if item["sk"]["S"].startswith("history#")]
     assert [sort.rpartition("#")[2] for sort in sorted(sorts)] == ["plan", "outcome"]
     (message,) = aws("sqs").receive_message(QueueUrl=inbox)["Messages"]
     assert json.loads(message["Body"])["Subject"] == "Meshift: Rolled Back, serviceBv2"
@@ -369,3 +371,114 @@ def test_a_late_write_of_a_dead_execution_is_refused_by_the_hosted_mesh(hosted, 
     with pytest.raises(ClientError, match="Conflict"):
         mesh.update_route(name, name, late, read["metadata"]["version"])
     assert mesh.describe_route(name, name)["spec"] == route_spec()
+
+
+@pytest.fixture
+def header_route(mesh):
+    """A hand-made route beside the first: other match, other retries, other weights."""
+    header = route_spec()
+    header["priority"] = 1
+    header["http2Route"]["match"]["headers"] = [{"name": "x-beta", "match": {"prefix": "b"}, "invert": True}]
+    header["http2Route"]["retryPolicy"]["maxRetries"] = 2
+    for target, weight in zip(header["http2Route"]["action"]["weightedTargets"], (60, 40), strict=True):
+        target["weight"] = weight
+    router = SUBJECT["virtualRouter"]
+    mesh.create_route(meshName="apps", virtualRouterName=router, routeName="by-hand", spec=header)
+    return lambda: mesh.describe_route(meshName="apps", virtualRouterName=router, routeName="by-hand")["route"]["spec"]
+
+
+def test_several_routes_move_together_and_keep_everything_else(mesh, document, header_route, context):
+    made = header_route()
+    rollout = planned(document, context)
+    assert rollout["plan"]["routes"] == [SUBJECT["virtualService"], "by-hand"]
+    assert shift_traffic.handler({**rollout, "to": "step"}, context)["shifted"]
+    assert (weights(mesh)["serviceBv2"], header_route()) == (25, made)
+    last = {**rollout, "position": {**rollout["position"], "step": 1, "from": 0}}
+    assert shift_traffic.handler({**last, "to": "step"}, context)["shifted"]
+    moved = header_route()
+    assert [each.pop("weight") for each in moved["http2Route"]["action"]["weightedTargets"]] == [0, 100]
+    assert weights(mesh)["serviceBv2"] == 100
+    assert shift_traffic.handler({**last, "to": "before"}, context)["shifted"]
+    assert (spec(mesh), header_route()) == (route_spec(), made)
+
+
+def test_when_one_of_several_routes_was_edited_none_is_touched(mesh, document, header_route, context):
+    rollout = planned(document, context)
+    edited = header_route()
+    edited["http2Route"]["action"]["weightedTargets"][1]["weight"] = 90
+    router = SUBJECT["virtualRouter"]
+    mesh.update_route(meshName="apps", virtualRouterName=router, routeName="by-hand", spec=edited)
+    answer = shift_traffic.handler({**rollout, "to": "step"}, context)
+    assert not answer["shifted"]
+    assert "by-hand" in answer["reason"]
+    assert (spec(mesh), header_route()) == (route_spec(), edited)
+
+
+def test_recovery_puts_back_all_routes(mesh, document, header_route, context):
+    made = header_route()
+    rollout = planned(document, context)
+    last = {**rollout, "position": {**rollout["position"], "step": 1}}
+    for step in (rollout, {**last, "position": {**last["position"], "from": 0}}):
+        shift_traffic.handler({**step, "to": "step"}, context)
+    recover_rollout.handler(batch({}), context)
+    assert (spec(mesh), header_route()) == (route_spec(), made)
+
+
+def test_the_first_step_waits_for_tasks_in_proportion_to_the_stable_side(aws, document, running_tasks, context):
+    """serviceB has 9 healthy tasks for its 100 %, so 25 % needs 3; the candidate has 2."""
+    stable = make_service(aws, {}, name="serviceB", family="serviceB")
+    Remembered("rollouts").claim_virtual_node("apps", "serviceB", stable.arn)
+    running_tasks({"healthy": 2, "stable": (9, stable.task_definition)})
+    answer = plan_rollout.handler(document, context)
+    assert answer["outcome"] == "Wait"
+    assert "2 of the 3 tasks run that the first step's weight needs" in answer["reason"]
+    running_tasks({"stable": (8, stable.task_definition)})
+    plan = planned(document, context)["plan"]
+    assert [step["tasks"] for step in plan["steps"]] == [2, 8]
+
+
+def test_a_route_that_was_just_changed_settles_first(document, mesh, context, monkeypatch):
+    """Every Envoy has to know the route's targets before one of them gets weight."""
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    name = SUBJECT["virtualRouter"]
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
+    answer = plan_rollout.handler(document, context)
+    assert answer["outcome"] == "Wait"
+    assert 21 <= answer["waitSeconds"] <= 23
+    monkeypatch.delenv("CONTROL_PLANE")
+    planned(document, context)
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=route_spec())
+    assert plan_rollout.handler(document, context)["outcome"] == "Planned", "its targets are known by now"
+
+
+def test_a_service_whose_node_itself_provides_the_virtual_service_is_told_that_no_canary_took_place(document, context):
+    subject = {**SUBJECT, "virtualRouter": None}
+    answer = plan_rollout.handler({**document, "subject": subject}, context)
+    assert (answer["outcome"], answer["reason"].rpartition(": ")[2]) == ("Nothing To Do", "no canary took place")
+
+
+def test_a_newer_deployment_wakes_the_paused_rollout_of_its_own_service(aws, document, context, monkeypatch):
+    woken = []
+    planned(document, context)
+    claim = "apps", SUBJECT["virtualService"], document["execution"]
+    table = RolloutTable("rollouts")
+    table.give_signal(*claim, Signal("1", "pause", "ann"))
+    table.keep_token(*claim, "the token")
+    with answered(aws("stepfunctions"), "SendTaskSuccess", woken):
+        newer = {**document, "execution": document["execution"] + "-second"}
+        assert plan_rollout.handler(newer, context)["outcome"] == "Wait"
+        assert plan_rollout.handler({**newer, "service": "another"}, context)["outcome"] == "Wait"
+    assert [each["taskToken"] for each in woken] == ["the token"]
+
+
+def test_a_signal_that_comes_before_the_pause_has_its_token_ends_it_at_once(aws, document, context):
+    woken = []
+    rollout = planned(document, context)
+    claim = "apps", SUBJECT["virtualService"], document["execution"]
+    RolloutTable("rollouts").give_signal(*claim, Signal("2", "resume", "ann"))
+    paused = {**rollout, "position": {**rollout["position"], "signal": "1"}, "token": "the token"}
+    with answered(aws("stepfunctions"), "SendTaskSuccess", woken):
+        pause_rollout.handler(paused, context)
+        pause_rollout.handler({**paused, "position": {**rollout["position"], "signal": "2"}}, context)
+    assert [each["taskToken"] for each in woken] == ["the token"]

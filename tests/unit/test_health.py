@@ -8,7 +8,7 @@ DEPLOYMENT = "ecs-svc/2394811370187363041"
 
 def test_all_is_well():
     health = judge(service(), DEPLOYMENT, tasks(2), ["errors"], {"errors": "OK"})
-    assert health == Health()
+    assert health == Health(healthy=2)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@ import json
 
 import pytest
 
-from domain.errors import Refused
 from domain.health import Health
+from domain.operations import Signal
+from domain.planning import plan_steps
 from domain.policy import parse_policy
-from domain.rollout import decide, plan_steps, start_position, weights_before, weights_written
+from domain.rollout import decide, foreign_edits, start_position, weights_before, weights_written
 
-PRESENT = {"serviceB": 100, "serviceBv2": 0}
+PRESENT = {"route": {"serviceB": 100, "serviceBv2": 0}}
 
 
 def policy(**fields):
@@ -21,7 +22,8 @@ def plan(**fields):
     return {
         "candidate": "serviceBv2",
         "before": PRESENT,
-        "steps": plan_steps(PRESENT, "serviceBv2", rules),
+        "routes": ["route"],
+        "steps": plan_steps(PRESENT, "serviceBv2", rules, 0.02),
         "checkEverySeconds": rules.check_every_seconds,
         "deadlineSeconds": rules.deadline_seconds,
         "failureLimit": rules.failure_limit,
@@ -42,34 +44,9 @@ def walk(plan, *verdicts, weights=None):
     return decided
 
 
-GOOD, BAD, SILENT = Health(), Health(unhealthy=True, reason="in alarm"), Health(no_data=True, reason="no data")
-PENDING = Health(pending=True, reason="1 of 2 tasks")
-
-
-def test_weights_are_absolute_in_every_step():
-    assert [step["weights"] for step in plan()["steps"]] == [
-        {"serviceB": 75, "serviceBv2": 25},
-        {"serviceB": 50, "serviceBv2": 50},
-        {"serviceB": 0, "serviceBv2": 100},
-    ]
-
-
-def test_a_bake_is_cut_into_slices_and_one_of_no_length_is_checked_once():
-    assert [(step["slices"], step["waitSeconds"]) for step in plan()["steps"]] == [(2, 30), (1, 0), (1, 0)]
-
-
-def test_steps_not_above_what_the_candidate_has_are_skipped():
-    steps = plan_steps({"serviceB": 70, "serviceBv2": 30}, "serviceBv2", policy())
-    assert [step["weights"]["serviceBv2"] for step in steps] == [50, 100]
-
-
-def test_a_candidate_with_all_the_weight_has_no_steps():
-    assert plan_steps({"serviceB": 0, "serviceBv2": 100}, "serviceBv2", policy()) == []
-
-
-def test_a_candidate_that_is_no_target_is_refused():
-    with pytest.raises(Refused, match="its targets are serviceB, serviceBv2"):
-        plan_steps(PRESENT, "serviceC", policy())
+GOOD = Health(healthy=2)
+BAD, SILENT = Health(unhealthy=True, reason="in alarm"), Health(no_data=True, reason="no data", healthy=2)
+PENDING = Health(pending=True, reason="1 of 2 tasks", healthy=1)
 
 
 def test_good_checks_lead_to_promotion():
@@ -101,22 +78,34 @@ def test_a_newer_deployment_supersedes():
     assert walk(plan(), GOOD, Health(superseded=True, reason="newer")) == ["Bake", "Superseded"]
 
 
+def at(stable, candidate):
+    return {"route": {"serviceB": stable, "serviceBv2": candidate}}
+
+
 def test_a_shift_starts_from_the_step_before_it_and_from_nowhere_else():
     rollout = plan()
-    assert {"serviceB": 75, "serviceBv2": 25} in weights_before(rollout, 1)
-    assert {"serviceB": 50, "serviceBv2": 50} in weights_before(rollout, 1)
-    assert PRESENT not in weights_before(rollout, 1)
-    assert PRESENT in weights_before(rollout, 0)
+    first = start_position(rollout, 0)
+    second = {**first, "step": 1, "from": 0}
+    assert weights_before(rollout, first) == [PRESENT, at(75, 25)]
+    assert weights_before(rollout, second) == [at(75, 25), at(50, 50)]
 
 
 def test_the_way_back_is_open_from_whatever_the_rollout_wrote():
     rollout = plan()
-    for written in (PRESENT, {"serviceB": 75, "serviceBv2": 25}, {"serviceB": 50, "serviceBv2": 50}):
-        assert written in weights_written(rollout, 1)
-    assert {"serviceB": 60, "serviceBv2": 40} not in weights_written(rollout, 1)
+    written = weights_written(rollout, {"step": 1, "from": 0})
+    assert written == [PRESENT, at(75, 25), at(50, 50)]
+    assert foreign_edits(at(60, 40), written) == at(60, 40)
 
 
-@pytest.mark.parametrize("weights", [PRESENT, {"serviceB": 60, "serviceBv2": 40}])
+def test_a_retry_between_two_routes_is_no_foreign_edit():
+    """The first route was written, the answer for the second was lost."""
+    before = {"a": {"v1": 100, "v2": 0}, "b": {"v1": 90, "v2": 10}}
+    step = {"a": {"v1": 75, "v2": 25}, "b": {"v1": 75, "v2": 25}}
+    assert foreign_edits({"a": step["a"], "b": before["b"]}, [before, step]) == {}
+    assert foreign_edits({"a": step["a"], "b": {"v1": 1, "v2": 99}}, [before, step]) == {"b": {"v1": 1, "v2": 99}}
+
+
+@pytest.mark.parametrize("weights", [PRESENT, {"route": {"serviceB": 60, "serviceBv2": 40}}])
 def test_a_route_that_somebody_set_during_a_bake_is_left_as_it_is(weights):
     assert walk(plan(), GOOD, weights=weights) == ["Frozen"]
 
@@ -148,7 +137,78 @@ def test_time_spent_waiting_for_its_turn_counts():
     assert late.outcome == "Rolled Back"
 
 
-def test_a_node_that_carries_all_of_an_unusual_total_has_no_steps():
-    assert plan_steps({"serviceB": 0, "serviceBv2": 1}, "serviceBv2", policy()) == []
-    steps = plan_steps({"serviceB": 1, "serviceBv2": 0}, "serviceBv2", policy())
-    assert [step["weights"]["serviceBv2"] for step in steps] == [25, 50, 100]
+def after(signal, position=None, health=GOOD, rollout=None):
+    rollout = rollout or plan()
+    position = position or start_position(rollout, 0)
+    return decide(rollout, position, health, rollout["steps"][position["step"]]["weights"], signal)
+
+
+def signal(name, number=1):
+    return Signal(str(number), name, "arn:aws:iam::111111111111:user/ann")
+
+
+def test_abort_takes_the_traffic_back_whatever_the_health():
+    for health in (GOOD, BAD, PENDING, SILENT):
+        decision = after(signal("abort"), health=health)
+        assert (decision.what, decision.outcome) == ("Roll Back", "Rolled Back")
+        assert decision.reason == "aborted by arn:aws:iam::111111111111:user/ann"
+
+
+def test_a_pause_keeps_the_position_and_its_time_does_not_count():
+    paused = after(signal("pause"))
+    assert paused.what == "Pause"
+    resumed = after(signal("resume", 2), paused.position)
+    assert (resumed.what, resumed.position["slice"]) == ("Bake", 0)
+    assert resumed.position["elapsedSeconds"] == paused.position["elapsedSeconds"]
+    assert "paused" not in resumed.position
+
+
+def test_a_signal_counts_once():
+    paused = after(signal("pause"))
+    assert after(signal("pause"), paused.position).what == "Bake"
+
+
+def test_a_paused_rollout_still_sees_a_newer_deployment_and_a_foreign_edit():
+    rollout = plan()
+    paused = after(signal("pause")).position
+    newer = Health(superseded=True, reason="newer")
+    assert decide(rollout, paused, newer, at(75, 25), signal("pause")).outcome == "Superseded"
+    assert decide(rollout, paused, GOOD, at(60, 40), signal("resume", 2)).outcome == "Frozen"
+
+
+def test_skip_wait_ends_the_bake_of_one_step():
+    decision = after(signal("skip-wait"))
+    assert (decision.what, decision.position["step"]) == ("Shift", 1)
+    assert after(signal("skip-wait"), decision.position).position["step"] == 2
+    following = decide(plan(), decision.position, PENDING, at(50, 50), signal("skip-wait"))
+    assert following.what == "Bake"
+
+
+def test_skip_wait_does_not_skip_bad_health():
+    assert after(signal("skip-wait"), health=BAD).outcome == "Rolled Back"
+
+
+def test_promote_goes_to_the_last_step_and_its_bake_stays():
+    rollout = plan(finalBakeSeconds=60)
+    decision = after(signal("promote"), rollout=rollout)
+    assert (decision.what, decision.position["step"], decision.position["from"]) == ("Shift", 2, 0)
+    assert weights_before(rollout, decision.position) == [at(75, 25), at(0, 100)]
+    assert after(signal("promote"), decision.position, rollout=rollout).what == "Bake"
+
+
+def test_a_step_waits_for_tasks_enough_for_its_weight():
+    rollout = plan()
+    rollout["steps"][1]["tasks"] = 5
+    position = {**start_position(rollout, 0), "slice": 1}
+    held = after(None, position, Health(healthy=4), rollout)
+    assert (held.what, held.reason) == ("Bake", "4 of the 5 tasks run that the next step's weight needs")
+    assert held.position["waitSeconds"] == 30
+    assert after(None, held.position, Health(healthy=5), rollout).what == "Shift"
+
+
+def test_promote_waits_for_tasks_enough_too():
+    rollout = plan()
+    rollout["steps"][2]["tasks"] = 3
+    held = after(signal("promote"), health=Health(healthy=2), rollout=rollout)
+    assert held.what == "Bake"
+    assert after(signal("promote"), held.position, Health(healthy=3), rollout).position["step"] == 2

@@ -51,7 +51,7 @@ def test_only_a_failed_roll_back_ends_in_failure():
 def test_every_task_has_an_end_a_second_try_and_a_catch_that_keeps_its_input(name):
     state = STATES[name]
     assert state["TimeoutSeconds"] > template()["Globals"]["Function"]["Timeout"]
-    (retry,) = state["Retry"]
+    *_, retry = state["Retry"]
     assert retry["ErrorEquals"] == ["States.ALL"]
     assert retry["JitterStrategy"] == "FULL"
     (catch,) = state["Catch"]

@@ -104,10 +104,13 @@ def names_in(value):
     return set(re.findall(r'"Ref": "(\w+)"', text)) | set(re.findall(r"\$\{(\w+)\}", text))
 
 
+PINNED = "InjectEnvoy", "PlanRollout", "ShiftTraffic", "CheckHealth", "PauseRollout", "FinishRollout"
+
+
 def test_a_running_execution_keeps_the_version_it_started_with():
     machine = template()["Resources"]["RolloutStateMachine"]["Properties"]
     pinned = {ref["Ref"].split(".")[0] for ref in machine["DefinitionSubstitutions"].values() if "Ref" in ref}
-    assert pinned == {f"{name}Function" for name in ("PlanRollout", "ShiftTraffic", "CheckHealth", "FinishRollout")}
+    assert pinned == {f"{name}Function" for name in PINNED}
     for name in pinned:
         assert FUNCTIONS[name]["Properties"]["AutoPublishAlias"]
         assert FUNCTIONS[name]["UpdateReplacePolicy"] == "Retain"

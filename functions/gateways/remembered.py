@@ -1,0 +1,115 @@
+"""What Meshift remembers of services, names and invitations, in the RolloutTable.
+
+| pk | sk | holds |
+|---|---|---|
+| `service#ARN` | `rolled-back` | the deployment by which ECS went back to an earlier revision |
+| `service#ARN` | `finished` | the application that its node last finished a rollout with, and the outcome |
+| `service#ARN` | `moved-away` | the share of the traffic that was taken off its node before it was redeployed |
+| `names#MESH` | `virtualNode#NAME` | the service (ARN) that brought the node |
+| `names#MESH` | `virtualService#NAME` | the cluster (ARN) whose services provide it |
+| `waiting` | `MESH#SERVICE` | its cluster: the service waits for the share of the mesh |
+| `invitation#ARN` | `decision` | what became of an invitation |
+
+MESH is NAME or, another account's, NAME@OWNER.
+"""
+
+from typing import Any
+
+from gateways.clients import client
+from gateways.table import KEEP, Table, expiry, key, now
+
+
+class Remembered(Table):
+    """What is remembered, in the table of that name."""
+
+    def remember_rolled_back(self, service_arn: str, deployment: str) -> None:
+        """Remember the deployment by which ECS took a service back to an earlier revision."""
+        self._remember(f"service#{service_arn}", "rolled-back", deployment)
+
+    def rolled_back(self, service_arn: str) -> str | None:
+        """Return the deployment by which ECS last took a service back."""
+        return self._value(f"service#{service_arn}", "rolled-back")
+
+    def remember_finished(self, service_arn: str, application: str, outcome: str) -> None:
+        """Remember the application (its fingerprint) that a service's node finished with, and how."""
+        self._remember(f"service#{service_arn}", "finished", application, outcome={"S": outcome})
+
+    def finished(self, service_arn: str) -> tuple[str, str] | None:
+        """Return the application that a service's node last finished with, and the outcome."""
+        item = self._get(key(f"service#{service_arn}", "finished"))
+        return (item["value"]["S"], item["outcome"]["S"]) if item else None
+
+    def remember_moved_away(self, service_arn: str, share: int) -> None:
+        """Remember the share of the traffic (percent) that a service's node had before it was redeployed."""
+        self._remember(f"service#{service_arn}", "moved-away", str(share))
+
+    def moved_away(self, service_arn: str) -> int | None:
+        """Return the share of the traffic that waits to come back to a service's node."""
+        value = self._value(f"service#{service_arn}", "moved-away")
+        return int(value) if value else None
+
+    def forget_moved_away(self, service_arn: str) -> None:
+        """Forget it: the traffic has come back, or went where a rollout decided."""
+        client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "moved-away"))
+
+    def claim_virtual_node(self, mesh: str, node: str, service_arn: str) -> str:
+        """Give a virtual node to the first service that names it; returns the service that has it."""
+        return self._first(f"names#{mesh}", f"virtualNode#{node}", service_arn)
+
+    def service_of(self, mesh: str, node: str) -> str | None:
+        """Return the service that brought a virtual node, if one did."""
+        return self._value(f"names#{mesh}", f"virtualNode#{node}")
+
+    def claim_virtual_service(self, mesh: str, virtual_service: str, cluster_arn: str) -> str:
+        """Give a virtual service to the first cluster whose service names it; returns the cluster that has it."""
+        return self._first(f"names#{mesh}", f"virtualService#{virtual_service}", cluster_arn)
+
+    def cluster_of(self, mesh: str, virtual_service: str) -> str | None:
+        """Return the cluster whose services provide a virtual service, if one claimed it."""
+        return self._value(f"names#{mesh}", f"virtualService#{virtual_service}")
+
+    def hand_over(self, mesh: str, kind: str, name: str, owner: str) -> None:
+        """Give a virtualNode to another service, or a virtualService to another cluster (ARNs)."""
+        self._remember(f"names#{mesh}", f"{kind}#{name}", owner)
+
+    def remember_waiting(self, mesh: str, service_arn: str, cluster: str) -> None:
+        """Remember that a service waits for the share of a mesh (NAME@OWNER)."""
+        self._remember("waiting", f"{mesh}#{service_arn}", cluster, **expiry(KEEP))
+
+    def free_waiting(self, mesh: str) -> None:
+        """Note that the share of a mesh is there, for all services that wait for it."""
+        for item in self._query("waiting"):
+            if item["sk"]["S"].startswith(f"{mesh}#"):
+                self._put({**item, "free": {"BOOL": True}})
+
+    def freed(self) -> list[dict[str, str]]:
+        """Return the services that need not wait any more: `{"mesh", "service", "cluster"}` each."""
+        found = []
+        for item in self._query("waiting"):
+            if "free" in item:
+                mesh, _, service = item["sk"]["S"].partition("#")
+                found.append({"mesh": mesh, "service": service, "cluster": item["value"]["S"]})
+        return found
+
+    def forget_waiting(self, mesh: str, service_arn: str) -> None:
+        """Forget that a service waits."""
+        client("dynamodb").delete_item(TableName=self._name, Key=key("waiting", f"{mesh}#{service_arn}"))
+
+    def invitation(self, invitation_arn: str) -> str | None:
+        """Return what became of an invitation, as far as is known."""
+        return self._value(f"invitation#{invitation_arn}", "decision")
+
+    def remember_invitation(self, invitation_arn: str, decision: str, reason: str) -> None:
+        """Remember what became of an invitation, and why."""
+        self._remember(f"invitation#{invitation_arn}", "decision", decision, reason={"S": reason}, **expiry(KEEP))
+
+    def _remember(self, pk: str, sk: str, value: str, **more: Any) -> None:
+        self._put({**key(pk, sk), "value": {"S": value}, "at": {"S": now()}, **more})
+
+    def _value(self, pk: str, sk: str) -> str | None:
+        item = self._get(key(pk, sk))
+        return str(item["value"]["S"]) if item else None
+
+    def _first(self, pk: str, sk: str, value: str) -> str:
+        item = {**key(pk, sk), "value": {"S": value}, "at": {"S": now()}}
+        return str((self._put_if_absent(item) or item)["value"]["S"])

@@ -1,0 +1,104 @@
+"""operate: what operators ask of rollouts, behind a URL with IAM authentication, so that history knows who asked."""
+
+import base64
+import json
+import os
+import uuid
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from domain.deployment import primary
+from domain.enrolment import is_enrolled, mesh_id, parse_enrolment, read_tags
+from domain.errors import InvalidRequest, NotFound, Refused
+from domain.operations import HAND_OVER, START, Request, Signal, caller_of, parse_request
+from gateways import ecs, executions
+from gateways.remembered import Remembered
+from gateways.rollout_table import RolloutTable
+from handlers.attempts import start_attempt
+from observability import logger, metrics
+from settings import Settings
+
+Document = dict[str, Any]
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: Document, context: LambdaContext) -> Document:
+    """Take one request: `{"signal", "mesh", "virtualService", …}`, see README, "Operate".
+
+    Answers 200 with `{"signal", "execution"}`; 400 when the request makes no sense, 404 when what it is about is not
+    there, with `{"message"}`.
+    """
+    settings = Settings.from_env(os.environ)
+    try:
+        caller = caller_of(event)
+        body = event.get("body") or ""
+        request = parse_request(base64.b64decode(body).decode() if event.get("isBase64Encoded") else body)
+        answer = _act(request, caller, settings)
+    except (Refused, ValueError) as error:
+        return _answer(400, {"message": str(error)})
+    except NotFound as error:
+        return _answer(404, {"message": str(error)})
+    logger.info(request.signal, caller=caller, **answer)
+    return _answer(200, {"signal": request.signal, **answer})
+
+
+def _act(request: Request, caller: str, settings: Settings) -> Document:
+    if request.steers:
+        return _steer(request, caller, RolloutTable(settings.rollout_table))
+    if request.signal == HAND_OVER:
+        return _hand_over(request, settings)
+    return _begin(request, caller, settings)
+
+
+def _steer(request: Request, caller: str, table: RolloutTable) -> Document:
+    claim = table.claim(request.mesh, request.virtual_service)
+    # Without an application it is a service's traffic that is moved away, which nothing can steer.
+    if claim is None or "application" not in (claim["document"] or {}):
+        raise NotFound(f"no rollout of {request.virtual_service} in mesh {request.mesh} is at work")
+    key = request.mesh, request.virtual_service, claim["execution"]
+    token = table.give_signal(*key, Signal(uuid.uuid4().hex, request.signal, caller))
+    table.record(*key, "signal", {"signal": request.signal, "by": caller})
+    if token:
+        executions.wake(token)
+    return {"execution": claim["execution"]}
+
+
+def _begin(request: Request, caller: str, settings: Settings) -> Document:
+    """Start an execution for the deployment that a service has now, also for an application that is known."""
+    table = RolloutTable(settings.rollout_table)
+    last = {"service": request.service, "cluster": request.cluster, "deployment": ""}
+    if request.signal != START:
+        found = table.last(request.mesh, request.virtual_service)
+        if found is None:
+            raise NotFound(f"{request.virtual_service} in mesh {request.mesh} has had no rollout that could be retried")
+        last = found
+    service = ecs.describe_service(last["service"], last["cluster"])
+    current, tags = primary(service), read_tags(service.get("tags", []))
+    if current is None or not is_enrolled(tags):
+        raise InvalidRequest(f"service: {last['service']} is not enrolled, or has no deployment")
+    if last["deployment"] not in ("", current["id"]):
+        raise InvalidRequest(f"deployment {current['id']} took the place of {last['deployment']}; use start for it")
+    execution = start_attempt(service, last["cluster"], settings, forced=True)
+    enrolment = parse_enrolment(tags, service["serviceName"])
+    mesh = mesh_id({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner})
+    signal = {"signal": request.signal, "by": caller}
+    table.record(mesh, enrolment.virtual_service or "", execution, "signal", signal)
+    return {"execution": execution}
+
+
+def _hand_over(request: Request, settings: Settings) -> Document:
+    kind, name = (
+        ("virtualNode", request.virtual_node) if request.virtual_node else ("virtualService", request.virtual_service)
+    )
+    if request.virtual_node:
+        owner = ecs.describe_service(request.service, request.cluster)["serviceArn"]
+    else:
+        owner = ecs.describe_cluster(request.cluster)["clusterArn"]
+    Remembered(settings.rollout_table).hand_over(request.mesh, kind, name, owner)
+    return {kind: name, "to": owner}
+
+
+def _answer(status: int, document: Document) -> Document:
+    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": json.dumps(document)}

@@ -1,0 +1,249 @@
+"""join_mesh on the hosted mesh (moto knows no virtual services).
+
+What is missing is made, what is there is left alone, what cannot fit is refused.
+"""
+
+import json
+import os
+
+import pytest
+from botocore.stub import Stubber
+
+from gateways.clients import client
+from gateways.mesh import _client
+from gateways.remembered import Remembered
+from handlers import accept_shares
+from handlers.join_mesh import handler
+from tests.hosted_mesh import URL
+from tests.integration.conftest import batch, make_by_hand, make_service
+from tests.shapes import TAGS
+
+NAME = "serviceb.apps.local"
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture
+def apps(aws, hosted, monkeypatch):
+    """An empty mesh, hosted by the service's own account, and a policy."""
+    policy = {"steps": [{"weight": 25}]}
+    aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String", Overwrite=True)
+    monkeypatch.setenv("MESH_ENDPOINT", URL)
+    monkeypatch.setenv("MESH_SIGNING_NAME", "lambda")
+    hosted.account = ACCOUNT
+    api = hosted.answer_for(_client(URL, "lambda"), ACCOUNT)
+    api.create_mesh(meshName="apps")
+    return api
+
+
+@pytest.fixture
+def mesh(apps):
+    """What an operator made by hand: the tutorial's nodes, router, route with retries and virtual service."""
+    make_by_hand(apps)
+    provider = {"virtualRouter": {"virtualRouterName": NAME}}
+    apps.create_virtual_service(meshName="apps", virtualServiceName=NAME, spec={"provider": provider})
+    return apps
+
+
+def join(service, context):
+    return handler(service.document(), context)
+
+
+def route(api, name=NAME):
+    return api.describe_route(meshName="apps", virtualRouterName=NAME, routeName=name)["route"]["spec"]
+
+
+def everything(api):
+    """All that the mesh holds, as JSON."""
+    found = []
+    for lister, key, describer, argument in (
+        ("list_virtual_nodes", "virtualNodes", "describe_virtual_node", "virtualNodeName"),
+        ("list_virtual_routers", "virtualRouters", "describe_virtual_router", "virtualRouterName"),
+    ):
+        for each in getattr(api, lister)(meshName="apps")[key]:
+            answer = getattr(api, describer)(meshName="apps", **{argument: each[argument]})
+            found.append(answer[key[:-1]]["spec"])
+    return json.dumps(found, sort_keys=True)
+
+
+def test_the_first_service_brings_node_router_route_and_virtual_service_and_gets_all_the_weight(aws, apps, context):
+    tags = {**TAGS, "meshift:backends": "a.apps.local c.apps.local", "meshift:protocol": "http2"}
+    answer = join(make_service(aws, tags), context)
+    assert (answer["outcome"], answer["subject"]["virtualRouter"]) == ("Joined", NAME)
+    node = apps.describe_virtual_node(meshName="apps", virtualNodeName="serviceBv2")["virtualNode"]["spec"]
+    assert node["listeners"] == [{"portMapping": {"port": 80, "protocol": "http2"}}]
+    assert node["serviceDiscovery"] == {"dns": {"hostname": NAME}}
+    names = [each["virtualService"]["virtualServiceName"] for each in node["backends"]]
+    assert names == ["a.apps.local", "c.apps.local"]
+    assert route(apps) == {
+        "http2Route": {
+            "match": {"prefix": "/"},
+            "action": {"weightedTargets": [{"virtualNode": "serviceBv2", "weight": 100}]},
+        }
+    }
+
+
+def test_a_later_service_joins_at_0_with_its_siblings_port_and_the_route_keeps_everything_else(aws, mesh, context):
+    before = route(mesh)
+    service = make_service(aws, {**TAGS, "meshift:virtual-node": "serviceBv3"})
+    assert join(service, context)["outcome"] == "Joined"
+    after = route(mesh)
+    added = after["http2Route"]["action"]["weightedTargets"].pop()
+    assert added == {"virtualNode": "serviceBv3", "weight": 0, "port": 80}
+    assert after == before
+
+
+def test_joining_twice_is_joining_once(aws, apps, context):
+    service = make_service(aws)
+    join(service, context)
+    once, items = everything(apps), aws("dynamodb").scan(TableName="rollouts")["Count"]
+    assert join(service, context)["outcome"] == "Joined"
+    assert (everything(apps), aws("dynamodb").scan(TableName="rollouts")["Count"]) == (once, items)
+
+
+def test_what_is_there_is_left_alone_whatever_the_tags_say(aws, mesh, context):
+    before = everything(mesh)
+    tags = {**TAGS, "meshift:protocol": "grpc", "meshift:backends": "x.local", "meshift:hostname": "other.local"}
+    assert join(make_service(aws, tags), context)["outcome"] == "Joined"
+    assert everything(mesh) == before
+
+
+def test_the_virtual_services_router_is_found_whatever_its_name(aws, mesh, context):
+    listeners = [{"portMapping": {"port": 80, "protocol": "http2"}}]
+    mesh.create_virtual_router(meshName="apps", virtualRouterName="orders-v1-2", spec={"listeners": listeners})
+    mesh.create_virtual_service(
+        meshName="apps",
+        virtualServiceName="orders.local",
+        spec={"provider": {"virtualRouter": {"virtualRouterName": "orders-v1-2"}}},
+    )
+    answer = join(make_service(aws, {**TAGS, "meshift:virtual-service": "orders.local"}), context)
+    assert answer["subject"]["virtualRouter"] == "orders-v1-2"
+    made = mesh.describe_route(meshName="apps", virtualRouterName="orders-v1-2", routeName="orders.local")
+    assert made["route"]["spec"]["http2Route"]["action"]["weightedTargets"][0]["virtualNode"] == "serviceBv2"
+
+
+def test_a_service_that_only_calls_others_gets_a_node_and_nothing_else(aws, apps, context):
+    tags = {"meshift:mesh": "apps", "meshift:hostname": "a.apps.local"}
+    assert join(make_service(aws, tags), context)["subject"]["virtualRouter"] is None
+    assert apps.list_virtual_routers(meshName="apps")["virtualRouters"] == []
+    assert len(apps.list_virtual_nodes(meshName="apps")["virtualNodes"]) == 1
+
+
+def test_without_a_hostname_the_cloud_map_service_is_used_and_its_own_instances_told_apart(aws, apps, context):
+    discovery = aws("servicediscovery")
+    discovery.create_http_namespace(Name="apps.local")
+    (namespace,) = discovery.list_namespaces()["Namespaces"]
+    registry = discovery.create_service(Name="serviceb", NamespaceId=namespace["Id"])["Service"]["Arn"]
+    tags = {key: value for key, value in TAGS.items() if key != "meshift:hostname"}
+    service = make_service(aws, tags, registries=[{"registryArn": registry}])
+    assert join(service, context)["outcome"] == "Joined"
+    node = apps.describe_virtual_node(meshName="apps", virtualNodeName="serviceBv2")["virtualNode"]["spec"]
+    assert node["serviceDiscovery"] == {
+        "awsCloudMap": {
+            "namespaceName": "apps.local",
+            "serviceName": "serviceb",
+            "attributes": [{"key": "ECS_SERVICE_NAME", "value": "serviceBv2"}],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("tags", "changes", "says"),
+    [
+        ({**TAGS, "meshift:protocol": "soap"}, {}, "tag meshift:protocol: 'soap'"),
+        ({**TAGS, "meshift:mesh": "nowhere"}, {}, "there is no mesh nowhere in this account"),
+        ({**TAGS, "meshift:container": "web"}, {}, "'web' is no container"),
+        ({**TAGS, "meshift:policy": "missing"}, {}, "there is no rollout policy missing"),
+        ({"meshift:mesh": "apps"}, {}, "neither the tag meshift:hostname nor a Cloud Map service registry"),
+        (TAGS, {"networkMode": "host", "requiresCompatibilities": ["EC2"]}, "networkMode host"),
+        (TAGS, {"networkMode": "bridge", "requiresCompatibilities": ["EC2"]}, "networkMode bridge"),
+    ],
+)
+def test_a_refusal_says_why_and_changes_nothing(aws, apps, context, tags, changes, says):
+    service = make_service(aws, tags, **changes)
+    answer = join(service, context)
+    assert answer["outcome"] == "Refused"
+    assert says in answer["reason"]
+    assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
+    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == []
+
+
+def test_a_policy_with_an_alarm_that_does_not_exist_is_refused_before_anything_is_made(aws, apps, context):
+    policy = {"checks": [{"alarm": "nobody"}]}
+    aws("ssm").put_parameter(Name="/meshift/policies/odd", Value=json.dumps(policy), Type="String")
+    answer = join(make_service(aws, {**TAGS, "meshift:policy": "odd"}), context)
+    assert "alarms that do not exist: nobody" in answer["reason"]
+    assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
+
+
+def test_nobody_takes_over_a_node_that_another_service_brought(aws, apps, context):
+    """Who may tag a service must not thereby get another team's traffic, until an operator says so."""
+    join(make_service(aws), context)
+    before = everything(apps)
+    other = make_service(aws, {**TAGS, "meshift:virtual-node": "serviceBv2"}, name="intruder")
+    answer = join(other, context)
+    assert answer["outcome"] == "Refused"
+    assert (
+        "virtual node serviceBv2 was brought by arn:aws:ecs:us-east-1:123456789012:service/apps/serviceBv2"
+        in (answer["reason"])
+    )
+    assert everything(apps) == before
+    Remembered("rollouts").hand_over("apps", "virtualNode", "serviceBv2", other.arn)
+    assert join(other, context)["outcome"] == "Joined"
+
+
+def test_a_virtual_service_belongs_to_one_cluster(aws, apps, context):
+    join(make_service(aws), context)
+    remembered = Remembered("rollouts")
+    assert remembered.cluster_of("apps", NAME) == "arn:aws:ecs:us-east-1:123456789012:cluster/apps"
+    remembered.hand_over("apps", "virtualService", NAME, "arn:aws:ecs:us-east-1:123456789012:cluster/other")
+    answer = join(make_service(aws, {**TAGS, "meshift:virtual-node": "mine"}, name="mine"), context)
+    assert "virtual service serviceb.apps.local was brought by" in answer["reason"]
+    assert remembered.service_of("apps", "mine") is None
+
+
+def test_an_older_deployment_joins_nothing(aws, apps, context):
+    service = make_service(aws)
+    assert handler(service.document(deployment="ecs-svc/older"), context)["outcome"] == "Superseded"
+    assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
+
+
+def test_another_accounts_hosted_mesh_is_refused_by_name(aws, apps, context, monkeypatch):
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    answer = join(make_service(aws, {**TAGS, "meshift:mesh": "apps@999999999999"}), context)
+    assert answer["outcome"] == "Refused"
+    assert "mesh apps is of account 999999999999" in answer["reason"]
+
+
+def test_ones_own_account_behind_the_at_is_ones_own_mesh(aws, apps, context):
+    answer = join(make_service(aws, {**TAGS, "meshift:mesh": "apps@123456789012"}), context)
+    assert (answer["outcome"], answer["subject"]["meshOwner"]) == ("Joined", None)
+
+
+def test_a_service_waits_for_a_mesh_that_is_not_shared_yet_and_starts_when_the_share_is_accepted(
+    aws, apps, context, monkeypatch
+):
+    owner = "999999999999"
+    service = make_service(aws, {**TAGS, "meshift:mesh": f"shop@{owner}"})
+    answer = join(service, context)
+    assert (answer["outcome"], answer["reason"]) == ("Nothing To Do", f"waits for the share of mesh shop@{owner}")
+    monkeypatch.setenv("TRUSTED_ACCOUNTS", owner)
+    monkeypatch.setenv("SHARE_RESOURCE_TYPES", "appmesh:Mesh")
+    states, machine = aws("stepfunctions"), os.environ["STATE_MACHINE_ARN"]
+    accept(owner, "other", 1, context)
+    assert states.list_executions(stateMachineArn=machine)["executions"] == []
+    accept(owner, "shop", 2, context)
+    (started,) = states.list_executions(stateMachineArn=machine)["executions"]
+    assert started["name"] == service.deployment.replace("/", "-") + "-1"
+    assert Remembered("rollouts").freed() == []
+
+
+def accept(owner, mesh, number, context):
+    """Let accept_shares find one invitation, with a mesh in it."""
+    invitation = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{number}"
+    pending = {"resourceShareInvitationArn": invitation, "senderAccountId": owner, "status": "PENDING"}
+    shared = {"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}
+    with Stubber(client("ram")) as ram:
+        ram.add_response("get_resource_share_invitations", {"resourceShareInvitations": [pending]})
+        ram.add_response("list_pending_invitation_resources", {"resources": [shared]})
+        ram.add_response("accept_resource_share_invitation", {})
+        assert accept_shares.handler(batch({}), context) == {"batchItemFailures": []}

@@ -1,0 +1,152 @@
+"""operate behind its URL: who asks is what IAM says, and every word of it is in the history."""
+
+import json
+import os
+
+import pytest
+
+from domain.operations import SIGNALS
+from gateways.remembered import Remembered
+from gateways.rollout_table import RolloutTable
+from handlers.operate import handler
+from tests.integration.conftest import answered, make_service
+from tests.shapes import SUBJECT
+
+ANN = "arn:aws:sts::123456789012:assumed-role/operators/ann"
+CLAIM = "apps", SUBJECT["virtualService"], "arn:aws:states:us-east-1:123456789012:execution:rollout:ecs-svc-1-1"
+WHERE = {"mesh": "apps", "virtualService": SUBJECT["virtualService"]}
+
+
+@pytest.fixture
+def ask(context):
+    """Ask as the Function URL hands it over; the status and the answer."""
+
+    def send(body=None, arn=ANN, **fields):
+        event = {"requestContext": {"authorizer": {"iam": {"userArn": arn}} if arn else {}}}
+        answer = handler({**event, "body": json.dumps(fields) if body is None else body}, context)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    return send
+
+
+@pytest.fixture
+def rollout(aws, service):
+    """A rollout that holds its virtual service, with a plan."""
+    table = RolloutTable("rollouts")
+    table.claim_virtual_service(*CLAIM)
+    document = {"service": service.arn, "cluster": "apps", "deployment": service.deployment}
+    table.keep_plan(*CLAIM, {**document, "plan": {}, "application": "x"})
+    table.remember_last(*CLAIM[:2], document)
+    return table
+
+
+def history(aws):
+    items = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    return [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith("#signal")]
+
+
+@pytest.mark.parametrize("signal", ["pause", "resume", "abort", "skip-wait", "promote"])
+def test_a_signal_is_left_for_the_rollout_with_its_caller(aws, rollout, ask, signal):
+    assert ask(signal=signal, **WHERE) == (200, {"signal": signal, "execution": CLAIM[2]})
+    left = rollout.claim(*CLAIM[:2])["signal"]
+    assert (left.name, left.by) == (signal, ANN)
+    assert history(aws) == [{"signal": signal, "by": ANN}]
+
+
+def test_two_signals_are_two_even_when_they_say_the_same(rollout, ask):
+    ask(signal="skip-wait", **WHERE)
+    first = rollout.claim(*CLAIM[:2])["signal"]
+    ask(signal="skip-wait", **WHERE)
+    assert rollout.claim(*CLAIM[:2])["signal"].id != first.id
+
+
+def test_a_paused_rollout_is_woken(aws, rollout, ask):
+    woken = []
+    rollout.keep_token(*CLAIM, "the token")
+    with answered(aws("stepfunctions"), "SendTaskSuccess", woken):
+        ask(signal="resume", **WHERE)
+    assert woken == [{"taskToken": "the token", "output": "{}"}]
+
+
+def test_without_a_rollout_there_is_nothing_to_steer(aws, ask):
+    status, answer = ask(signal="pause", **WHERE)
+    assert (status, answer["message"]) == (404, "no rollout of serviceb.apps.local in mesh apps is at work")
+    assert history(aws) == []
+
+
+def test_a_rollout_that_is_being_recovered_takes_no_signal(rollout, ask):
+    rollout.fence(*CLAIM)
+    assert ask(signal="promote", **WHERE)[0] == 404
+
+
+def test_retry_starts_the_last_deployment_again_even_if_its_application_is_known(aws, rollout, ask, service):
+    rollout.claim_deployment(service.arn, service.deployment)
+    status, answer = ask(signal="retry", **WHERE)
+    assert status == 200
+    execution = aws("stepfunctions").describe_execution(executionArn=answer["execution"])
+    assert execution["name"] == service.deployment.replace("/", "-") + "-2"
+    assert json.loads(execution["input"]) == {
+        "service": service.arn,
+        "cluster": "apps",
+        "deployment": service.deployment,
+        "forced": True,
+    }
+    assert history(aws) == [{"signal": "retry", "by": ANN}]
+
+
+def test_a_deployment_that_was_overtaken_is_not_retried(aws, rollout, ask, service):
+    rollout.remember_last(*CLAIM[:2], {"service": service.arn, "cluster": "apps", "deployment": "ecs-svc/older"})
+    status, answer = ask(signal="retry", **WHERE)
+    assert status == 400
+    assert "took the place of ecs-svc/older; use start for it" in answer["message"]
+
+
+def test_start_works_on_the_deployment_that_a_service_has_now(aws, ask, service):
+    status, answer = ask(signal="start", service="serviceBv2", cluster="apps")
+    assert (status, answer["execution"].rpartition(":")[2]) == (200, service.deployment.replace("/", "-") + "-1")
+
+
+def test_start_refuses_what_is_not_enrolled(aws, ask):
+    make_service(aws, {"team": "b"}, name="bystander")
+    status, answer = ask(signal="start", service="bystander", cluster="apps")
+    assert (status, answer["message"]) == (400, "service: bystander is not enrolled, or has no deployment")
+    assert ask(signal="start", service="nobody", cluster="apps")[0] == 404
+    executions = aws("stepfunctions").list_executions(stateMachineArn=os.environ["STATE_MACHINE_ARN"])["executions"]
+    assert executions == []
+
+
+def test_names_are_handed_over(aws, ask, service):
+    remembered = Remembered("rollouts")
+    remembered.claim_virtual_node("apps", "serviceB", "arn:of:another")
+    where = {"mesh": "apps", "service": "serviceBv2", "cluster": "apps"}
+    assert ask(signal="hand-over", virtualNode="serviceB", **where)[0] == 200
+    assert remembered.service_of("apps", "serviceB") == service.arn
+    assert ask(signal="hand-over", cluster="apps", **WHERE)[0] == 200
+    assert remembered.cluster_of(*CLAIM[:2]) == "arn:aws:ecs:us-east-1:123456789012:cluster/apps"
+    assert ask(signal="hand-over", cluster="nowhere", **WHERE)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("", "the body is not JSON"),
+        ("[]", "the body is [], not an object"),
+        ('{"signal": "stop"}', "signal: 'stop' is not one of pause, resume, abort"),
+        ('{"signal": "pause", "mesh": "apps"}', "virtualService: missing; pause needs mesh and virtualService"),
+        ('{"signal": "pause", "mesh": "a@b", "virtualService": "x"}', "mesh: 'a@b' is not a mesh's name"),
+        ('{"signal": "pause", "mesh": 1}', "mesh: 1 is not a text"),
+        ('{"signal": "pause", "all": "yes"}', "all: not known here; known are cluster, mesh"),
+        ('{"signal": "start", "service": "x"}', "cluster: missing; start needs service and cluster"),
+    ],
+)
+def test_a_request_that_makes_no_sense_says_why_and_changes_nothing(aws, rollout, ask, body, says):
+    status, answer = ask(body)
+    assert status == 400
+    assert says in answer["message"]
+    assert rollout.claim(*CLAIM[:2])["signal"] is None
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_who_does_not_come_through_the_url_is_refused(rollout, ask, signal):
+    assert ask(signal=signal, arn=None, **WHERE)[0] == 400
+    assert rollout.claim(*CLAIM[:2])["signal"] is None
