@@ -13,10 +13,18 @@ from typing import Any
 import envoy
 
 from domain.discovery.configuration import Configuration
+from domain.discovery.connections import http_connections
 from domain.discovery.tls import SDS_CLUSTER
+from domain.re2 import RUNTIME
 
 ENVOY = Path(envoy.__file__).parent / "_bin" / "envoy"
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+
+OWN: dict[str, Any] = {
+    "node": {"id": "test", "cluster": "test"},
+    "layered_runtime": {"layers": [{"name": "static", "static_layer": RUNTIME}]},
+}
 
 
 def static_bootstrap(*configurations: Configuration) -> dict[str, Any]:
@@ -33,7 +41,7 @@ def static_bootstrap(*configurations: Configuration) -> dict[str, Any]:
                 listener["name"] = f"{index}/{listener['name']}"
                 listener["address"]["socket_address"]["port_value"] = 10_000 + len(resources["listeners"])
             resources["listeners"].append(listener)
-    return {"node": {"id": "test", "cluster": "test"}, "static_resources": resources}
+    return {**OWN, "static_resources": resources}
 
 
 def plain(resource: dict[str, Any]) -> dict[str, Any]:
@@ -70,6 +78,32 @@ def secrets() -> dict[str, Any]:
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
     }
+
+
+def with_route(**match: Any) -> dict[str, Any]:
+    """A bootstrap with one route, which has this match in App Mesh's words, unchecked."""
+    headers = [{"name": each["name"], "string_match": {"safe_regex": each["match"]}} for each in match["headers"]]
+    route = {"match": {"prefix": "/", "headers": headers}, "direct_response": {"status": 200}}
+    hosts = [{"name": "x", "domains": ["*"], "routes": [route]}]
+    return with_connections([], route_config={"name": "x", "virtual_hosts": hosts})
+
+
+def with_log(text: str) -> dict[str, Any]:
+    """A bootstrap with an access log of this format."""
+    log = {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": "/dev/null",
+        "log_format": {"text_format_source": {"inline_string": text}},
+    }
+    logs = [{"name": "envoy.access_loggers.file", "typed_config": log}]
+    return with_connections(logs, route_config={"name": "x"})
+
+
+def with_connections(logs: list[Any], **settings: Any) -> dict[str, Any]:
+    entry = http_connections("x", logs, **settings)
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": 10_000}}
+    listener = {"name": "x", "address": address, "filter_chains": [{"filters": [entry]}]}
+    return {**OWN, "static_resources": {"listeners": [listener]}}
 
 
 def complaint(bootstrap: dict[str, Any]) -> str | None:

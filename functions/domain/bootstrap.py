@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from domain.discovery.tls import SDS_CLUSTER
 from domain.errors import InvalidSetting
+from domain.re2 import RUNTIME
 
 ADMIN_PORT = 9901
 DISCOVERY = "xds"
@@ -101,6 +102,7 @@ def bootstrap(
         },
         "admin": {"address": _address("127.0.0.1", ports.admin)},
         "stats_config": {"stats_tags": [_tag("appmesh.mesh", mesh), _tag(_TAGS.get(kind, kind), name)]},
+        "layered_runtime": {"layers": [{"name": "meshift", "static_layer": RUNTIME}]},
         "dynamic_resources": {
             "cds_config": {**polled(poll_seconds), "initial_fetch_timeout": "0.05s"},
             "lds_config": {**polled(poll_seconds), "initial_fetch_timeout": "0s"},

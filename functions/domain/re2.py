@@ -1,15 +1,19 @@
-"""Whether RE2, the engine of Envoy, takes a regular expression. A reader of its syntax, which builds nothing.
+r"""Whether RE2, the engine of Envoy, takes a regular expression. A reader of its syntax, which builds nothing.
 
-Source: RE2's syntax page (github.com/google/re2/wiki/Syntax) and its parser, with the options that Envoy leaves at
-their defaults. What it cannot tell is whether a pattern's program outgrows RE2's memory.
+Source: RE2's syntax page (github.com/google/re2/wiki/Syntax), its parser, and what Envoy 1.40 refuses. What this cannot
+tell is whether a pattern's program outgrows RE2's memory, as \pL{1000} does.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+RUNTIME = {"re2.max_program_size.error_level": 2**32 - 1}
+"""What the bootstrap of an Envoy has to say in its runtime, for by default it refuses all but tiny patterns."""
 MOST_REPEATS = 1000
-CATEGORIES = re.compile(r"Any|C[cfos]?|L[lmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?")
+LARGEST = 0xFF
+"""Envoy has RE2 compare bytes: there are no greater characters, and a letter such as é is two."""
+CATEGORIES = r"Any|C[cfos]?|L[lmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?"
 SCRIPTS = frozenset(
     """
     Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki
@@ -32,12 +36,12 @@ SCRIPTS = frozenset(
 POSIX_CLASSES = frozenset(
     "alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit".split()  # noqa: SIM905
 )
-GROUP_NAME = re.compile(r"\?P?<(\w+)>")
-FLAGS = re.compile(r"\?(?:[imsU]*|[imsU]*-[imsU]+)([:)])")
-REPEAT = re.compile(r"\{(0|[1-9]\d{0,8})(?:(,)(0|[1-9]\d{0,8})?)?\}")
-HEX = re.compile(r"x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
-OCTAL = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{1,2}")
-UNICODE = re.compile(r"[pP](?:\{\^?([^}]*)\}|(.))", re.DOTALL)
+GROUP_NAME = r"\?P?<(\w+)>"
+FLAGS = r"\?(?:[imsU]*|[imsU]*-[imsU]+)([:)])"
+REPEAT = r"\{(0|[1-9]\d{0,8})(?:(,)(0|[1-9]\d{0,8})?)?\}"
+HEX = r"x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))"
+OCTAL = r"0[0-7]{0,2}|[1-7][0-7]{1,2}"
+UNICODE = r"(?s)[pP](?:\{\^?([^}]*)\}|(.))"
 CONTROL = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 
 
@@ -47,15 +51,14 @@ class Refusal(Exception):
 
 @dataclass
 class Reader:
-    """A place in a pattern, and what was seen before it."""
+    """A place in a pattern."""
 
     text: str
     at: int = 0
-    names: set[str] = field(default_factory=set)
 
-    def rest(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Read what fits a pattern, here and on."""
-        found = pattern.match(self.text, self.at)
+    def rest(self, pattern: str) -> re.Match[str] | None:
+        """Read what fits a pattern, here and on. Patterns are compiled when they are first needed: it takes long."""
+        found = re.compile(pattern).match(self.text, self.at)
         if found:
             self.at = found.end()
         return found
@@ -76,10 +79,10 @@ def check_regex(pattern: str) -> str | None:
     >>> check_regex("/v[0-9]+/.*"), check_regex("(?!x)"), check_regex(r"(a)\1")
     (None, 'RE2 knows no group that begins with (?!', 'RE2 knows no escape \\1')
     """
-    reader = Reader(pattern)
+    reader = Reader(pattern.encode().decode("latin-1"))
     try:
         read_alternatives(reader)
-        if reader.at < len(pattern):
+        if reader.at < len(reader.text):
             raise Refusal("it closes a group that it did not open")
     except Refusal as refusal:
         return str(refusal)
@@ -148,11 +151,7 @@ def read_group(reader: Reader) -> int:
     """Read a group up to its end; setting flags is a group that holds nothing."""
     if reader.sees("?"):
         named, begin = reader.rest(GROUP_NAME), reader.at
-        if named:
-            if named[1] in reader.names:
-                raise Refusal(f"it has two groups named {named[1]}")
-            reader.names.add(named[1])
-        else:
+        if not named:
             flags = reader.rest(FLAGS)
             if not flags:
                 raise Refusal(f"RE2 knows no group that begins with ({reader.text[begin : begin + 2]}")
@@ -184,7 +183,7 @@ def read_escape(reader: Reader) -> int:
 def read_unicode(reader: Reader) -> None:
     found = reader.rest(UNICODE)
     name = (found[1] or found[2] or "") if found else ""
-    if name not in SCRIPTS and not CATEGORIES.fullmatch(name):
+    if name not in SCRIPTS and not re.fullmatch(CATEGORIES, name):
         raise Refusal(f"RE2 knows no characters \\p{{{name}}}")
 
 
@@ -194,17 +193,17 @@ def read_character(reader: Reader) -> int:
         found = reader.rest(pattern)
         if found:
             value = code(found)
-            if value > 0x10FFFF:
+            if value > LARGEST:
                 raise Refusal(f"\\{found[0]} is no character")
             return value
     raise Refusal(f"RE2 knows no escape \\{reader.text[reader.at : reader.at + 1]}")
 
 
-ESCAPES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], int]], ...] = (
+ESCAPES: tuple[tuple[str, Callable[[re.Match[str]], int]], ...] = (
     (OCTAL, lambda found: int(found[0], 8)),
     (HEX, lambda found: int(found[1] or found[2], 16)),
-    (re.compile("[afnrtv]"), lambda found: CONTROL[found[0]]),
-    (re.compile(r"[^A-Za-z0-9\x80-\U0010ffff]", re.DOTALL), lambda found: ord(found[0])),
+    ("[afnrtv]", lambda found: CONTROL[found[0]]),
+    (r"(?s)[^A-Za-z0-9\x80-\U0010ffff]", lambda found: ord(found[0])),
 )
 
 

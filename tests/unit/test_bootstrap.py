@@ -56,6 +56,11 @@ def test_clusters_and_listeners_are_polled_as_often_as_asked_and_start_within_a_
         assert dynamic[name]["initial_fetch_timeout"] == first
 
 
+def test_envoy_takes_regular_expressions_of_any_size():
+    (layer,) = document()["layered_runtime"]["layers"]
+    assert layer["static_layer"] == {"re2.max_program_size.error_level": 2**32 - 1}
+
+
 def test_polls_are_signed_with_the_containers_credentials_and_no_others():
     signing, codec = filters()
     config = signing["typed_config"]

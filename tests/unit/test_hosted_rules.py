@@ -4,12 +4,14 @@ import copy
 
 import pytest
 
+from domain.access_log_formats import check_format
 from domain.hosted.errors import ApiError
 from domain.hosted.listeners import check_route_fits
 from domain.hosted.pages import page
 from domain.hosted.policy import matches, parse_policy, verdict
 from domain.hosted.specs import check_spec, references
 from tests.app_mesh_sweep import RESOURCES, camel, gateway_route_spec, node_spec, route_spec
+from tests.envoy_tastes import REFUSED, REFUSED_FORMATS, TAKEN, TAKEN_FORMATS
 
 ROUTE = route_spec({"a": 75, "b": 25})
 TARGET = {"virtualNode": "a", "weight": 1}
@@ -82,6 +84,78 @@ def test_a_spec_that_breaks_a_rule_is_refused_by_name(kind, spec, says):
         check_spec(kind, spec)
     assert error.value.code == "BadRequestException"
     assert says in error.value.message
+
+
+def header(**match):
+    return http2(match={"prefix": "/", "headers": [{"name": "n", "match": match}]})
+
+
+def node_with(**more):
+    listener = {**LISTENER, **more}
+    return {"listeners": [listener], "serviceDiscovery": {"dns": {"hostname": "b.local"}}}
+
+
+EJECTED = {"maxServerErrors": 5, "interval": {"unit": "s", "value": 10}, "maxEjectionPercent": 50}
+CHECKED = {"healthyThreshold": 2, "unhealthyThreshold": 2, "intervalMillis": 5000, "timeoutMillis": 2000}
+BY_SDS = {"mode": "STRICT", "certificate": {"sds": {"secretName": ""}}}
+LOG = {"logging": {"accessLog": {"file": {"path": "/dev/stdout", "format": {"json": [{"key": "k", "value": "100%"}]}}}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "says"),
+    [
+        ("route", header(regex="(?=x)"), "spec.http2Route.match.headers[0].match.regex is '(?=x)', which Envoy's"),
+        ("route", http2(match={"path": {"regex": "["}}), "spec.http2Route.match.path.regex is '['"),
+        ("route", http2(match={"prefix": "/", "headers": [{"name": "a\n"}]}), "headers[0].name is 'a\\n'; it must not"),
+        ("route", http2(match={"prefix": "/", "queryParameters": [{"name": ""}]}), "queryParameters[0].name must hold"),
+        ("gatewayRoute", gateway(path={"exact": "/\r"}), "action.rewrite.path.exact is '/\\r'"),
+        ("gatewayRoute", gateway({"hostname": {"exact": "a\0"}}), "match.hostname.exact is 'a\\x00'"),
+        ("virtualNode", {"serviceDiscovery": {"dns": {"hostname": "a\x01"}}}, "spec.serviceDiscovery.dns.hostname is"),
+        (
+            "virtualNode",
+            node_with(outlierDetection={**EJECTED, "baseEjectionDuration": {"unit": "s", "value": 0}}),
+            "spec.listeners[0].outlierDetection.baseEjectionDuration must be longer than nothing",
+        ),
+        (
+            "virtualNode",
+            node_with(portMapping={"port": 80, "protocol": "http"}, healthCheck={**CHECKED, "protocol": "grpc"}),
+            "spec.listeners[0].healthCheck.protocol is grpc, which a listener of http cannot answer",
+        ),
+        (
+            "virtualNode",
+            node_with(healthCheck={**CHECKED, "protocol": "http2", "path": "/\x7f"}),
+            "spec.listeners[0].healthCheck.path is '/\\x7f'",
+        ),
+        ("virtualNode", node_with(tls=BY_SDS), "spec.listeners[0].tls.certificate.sds.secretName is empty"),
+        ("virtualNode", LOG, "spec.logging.accessLog.file.format.json[0].value: the % at character 4 begins"),
+    ],
+)
+def test_what_envoy_would_refuse_is_refused_by_the_fields_name(kind, spec, says):
+    with pytest.raises(ApiError) as error:
+        check_spec(kind, spec)
+    assert error.value.code == "BadRequestException"
+    assert says in error.value.message
+
+
+@pytest.mark.parametrize("pattern", REFUSED)
+def test_regular_expressions_that_envoy_refuses_are_refused_with_the_reason(pattern):
+    with pytest.raises(ApiError, match="RE2"):
+        check_spec("route", header(regex=pattern))
+
+
+@pytest.mark.parametrize("pattern", TAKEN)
+def test_regular_expressions_that_envoy_takes_pass(pattern):
+    check_spec("route", header(regex=pattern))
+
+
+@pytest.mark.parametrize("text", REFUSED_FORMATS)
+def test_log_formats_that_envoy_refuses_are_refused(text):
+    assert check_format(text) is not None
+
+
+@pytest.mark.parametrize("text", TAKEN_FORMATS)
+def test_log_formats_that_envoy_takes_pass(text):
+    assert check_format(text) is None
 
 
 def test_a_node_has_at_most_fifty_backends():

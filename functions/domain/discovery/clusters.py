@@ -32,6 +32,16 @@ def cluster_name(mesh: str, kind: str, node: str, port: int, protocol: str) -> s
     return f"{mesh}/{kind}/{node}/{port}/{protocol}"
 
 
+def named(name: str, stat_name: str = "") -> Resource:
+    """Name a cluster, and its statistics where that takes another name: dots would cut it short in them.
+
+    >>> named("apps/virtualNode/b.2/80/http2")["alt_stat_name"]
+    'apps/virtualNode/b_2/80/http2'
+    """
+    counted = (stat_name or name).replace(".", "_")
+    return {"@type": CLUSTER, "name": name, **({"alt_stat_name": counted} if counted != name else {})}
+
+
 def thresholds(**limits: int) -> Resource:
     """Limit what an Envoy does at once; what is not limited is unlimited, as App Mesh has it."""
     unlimited = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), UNLIMITED)
@@ -55,17 +65,20 @@ def mirroring() -> Resource:
 
 def node_cluster(
     name: str,
+    stat_name: str,
     discovery: Spec,
     listener: Spec,
     preference: str | None,
     instances: Sequence[Instance],
     transport_socket: Resource | None,
 ) -> Resource:
-    """Write the cluster of one listener of a virtual node, as its callers have it."""
+    """Write the cluster of one listener of a virtual node, as its callers have it.
+
+    `stat_name` is one for all clusters of that listener, so that its requests are counted together.
+    """
     mapping = listener["portMapping"]
     cluster: Resource = {
-        "@type": CLUSTER,
-        "name": name,
+        **named(name, stat_name),
         "circuit_breakers": thresholds(),
         **speaking(mapping["protocol"]),
         **found(name, discovery, listener, preference, instances),
@@ -156,8 +169,7 @@ def application_cluster(name: str, host: str, listener: Spec) -> Resource:
     """Write the cluster of the application beside Envoy; the node's connection pool guards it."""
     mapping = listener["portMapping"]
     return {
-        "@type": CLUSTER,
-        "name": name,
+        **named(name),
         "type": "STATIC",
         "circuit_breakers": thresholds(**pool_limits(listener.get("connectionPool", {}))),
         **speaking(mapping["protocol"]),
@@ -168,8 +180,7 @@ def application_cluster(name: str, host: str, listener: Spec) -> Resource:
 def passthrough_cluster(name: str) -> Resource:
     """Write the cluster that goes where the application wanted to go."""
     return {
-        "@type": CLUSTER,
-        "name": name,
+        **named(name),
         "type": "ORIGINAL_DST",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": thresholds(),

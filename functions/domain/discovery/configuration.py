@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from domain.discovery.egress import EGRESS, allows_all, aws_domain, passthrough_routes, transparent_egress
-from domain.discovery.gateways import gateway_listeners, gateway_routes, onward_cluster
+from domain.discovery.gateway_routes import gateway_routes
+from domain.discovery.gateways import gateway_listeners, onward_clusters
 from domain.discovery.hosts import virtual_hosts
 from domain.discovery.ingress import ingress
 from domain.discovery.logs import format_fault
@@ -84,7 +85,7 @@ def gateway(view: MeshView, path: str, services: Sequence[Service], options: Opt
     """Translate a gateway: from outside to its virtual services."""
     listeners, faults = gateway_listeners(view, path, options)
     routes, more = gateway_routes(view, path, services, moved)
-    return [onward_cluster(view, options)], listeners, routes, [*faults, *more]
+    return onward_clusters(view, path, options), listeners, routes, [*faults, *more]
 
 
 def node(view: MeshView, path: str, services: Sequence[Service], options: Options, moved: Moved) -> Part:

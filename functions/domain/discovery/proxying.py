@@ -7,7 +7,7 @@ to an http service (gRPC clients do that) leads back in here, so that the reques
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domain.discovery.clusters import thresholds
+from domain.discovery.clusters import named, thresholds
 from domain.discovery.connections import ROUTER, by_discovery, http_connections
 from domain.discovery.egress import EGRESS, tcp_ports
 from domain.discovery.hostnames import ip_preference, lookup_family
@@ -17,7 +17,6 @@ from domain.discovery.services import Service
 from domain.discovery.terms import Fault, Moved, Options
 from domain.discovery.view import MeshView
 from domain.discovery.xds import (
-    CLUSTER,
     EXTENSIONS,
     LISTENER,
     Resource,
@@ -62,8 +61,7 @@ def proxy_egress(view: MeshView, path: str, options: Options) -> tuple[list[Reso
         "filter_chains": [{"filters": [entry]}],
     }
     outside = {
-        "@type": CLUSTER,
-        "name": outside_name(view),
+        **named(outside_name(view)),
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": thresholds(),
         "cluster_type": {
@@ -75,8 +73,7 @@ def proxy_egress(view: MeshView, path: str, options: Options) -> tuple[list[Reso
         },
     }
     again = {
-        "@type": CLUSTER,
-        "name": again_name(view),
+        **named(again_name(view)),
         "type": "STATIC",
         "circuit_breakers": thresholds(),
         "load_assignment": load_assignment(again_name(view), [endpoint("127.0.0.1", options.outbound_port)]),

@@ -128,5 +128,6 @@ def cluster_of(
     # What an instance registered is one port; it says which only where there is one.
     if len(spec.get("listeners", ())) > 1:
         found = [replace(each, port=None) for each in found]
-    name, preference = upstream.cluster(view.name), ip_preference(view, spec)
-    return node_cluster(name, spec.get("serviceDiscovery", {}), listener, preference, found, secured)
+    name, stat_name = (each.cluster(view.name) for each in (upstream, upstream._replace(service="")))
+    preference = ip_preference(view, spec)
+    return node_cluster(name, stat_name, spec.get("serviceDiscovery", {}), listener, preference, found, secured)

@@ -41,6 +41,14 @@ def one_line(value: Any, where: str) -> None:
         raise bad_request(f"{where} is {readable(value)}; it must not hold line breaks or NUL")
 
 
+def printable(value: Any, where: str) -> None:
+    """What is sent in a health check's request holds no control characters but tabs."""
+    if isinstance(value, str) and any(
+        (character < " " and character != "\t") or character == "\x7f" for character in value
+    ):
+        raise bad_request(f"{where} is {readable(value)}; it must not hold control characters")
+
+
 def parameters(value: Any, where: str) -> None:
     for index, each in enumerate(value):
         if not 1 <= len(each["name"].encode()) <= LONGEST_PARAMETER:
@@ -75,7 +83,7 @@ def listeners(value: Any, where: str) -> None:
 
 
 def health_check(value: Any, where: str) -> None:
-    one_line(value.get("path"), f"{where}.path")
+    printable(value.get("path"), f"{where}.path")
 
 
 def rewrite(value: Any, where: str) -> None:
@@ -85,13 +93,14 @@ def rewrite(value: Any, where: str) -> None:
 
 def cloud_map(value: Any, where: str) -> None:
     for name in ("namespaceName", "serviceName"):
-        one_line(value[name], f"{where}.{name}")
+        printable(value[name], f"{where}.{name}")
 
 
 def hostname(value: Any, where: str) -> None:
-    """A host name to match is an object; a node's is a text."""
-    for member, text in value.items() if isinstance(value, Mapping) else [("", value)]:
-        one_line(text, f"{where}.{member}".rstrip("."))
+    """A node's host name is a text, a health check's Host; one to match is an object."""
+    printable(value, where)
+    for member, text in value.items() if isinstance(value, Mapping) else ():
+        one_line(text, f"{where}.{member}")
 
 
 def access_log_format(value: Any, where: str) -> None:
