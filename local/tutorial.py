@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from local import deploy
@@ -52,6 +53,7 @@ class Tutorial:
         session = aws.session(account)
         self.ecs, self.mesh, self.states = (session.client(name) for name in ("ecs", "appmesh", "stepfunctions"))
         self.ssm, self.cloudwatch = session.client("ssm"), session.client("cloudwatch")
+        self._ended: dict[str, dict[str, Any]] = {}
         self.dynamodb, self.environment = session.client("dynamodb"), aws.environment(account)
         outputs = deploy.outputs(aws, account)
         self.machine, self.table = outputs["RolloutStateMachineArn"], outputs["RolloutTable"]
@@ -173,12 +175,19 @@ class Tutorial:
         pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.machine)
         found = []
         for listed in sorted((e for page in pages for e in page["executions"]), key=lambda each: each["startDate"]):
-            execution = self.states.describe_execution(executionArn=listed["executionArn"])
-            execution["input"] = json.loads(execution["input"])
-            execution["output"] = json.loads(execution.get("output") or "null")
+            execution = self._ended.get(listed["executionArn"]) or self._described(listed["executionArn"])
             if execution["input"]["service"] == service_arn:
                 found.append(execution)
         return found[known:]
+
+    def _described(self, execution_arn: str) -> dict[str, Any]:
+        """Describe an execution; one that has ended stays as it is, and is asked for once."""
+        execution = dict(self.states.describe_execution(executionArn=execution_arn))
+        execution["input"] = json.loads(execution["input"])
+        execution["output"] = json.loads(execution.get("output") or "null")
+        if execution["status"] != "RUNNING":
+            self._ended[execution_arn] = execution
+        return execution
 
     def state_of(self, service_arn: str) -> str | None:
         """Return the state that a service's running execution is in."""
@@ -193,6 +202,10 @@ class Tutorial:
 
     def history(self, what: str) -> list[dict[str, Any]]:
         """Return the lines of one kind in the virtual service's history, oldest first."""
+        return [document for _, kind, document in self.happenings() if kind == what]
+
+    def happenings(self) -> list[tuple[float, str, dict[str, Any]]]:
+        """Return the virtual service's history, oldest first: of each line seconds since the epoch, kind, document."""
         history = f"virtualService#{MESH}#{VIRTUAL_SERVICE}"
         pages = self.dynamodb.get_paginator("query").paginate(
             TableName=self.table,
@@ -202,8 +215,8 @@ class Tutorial:
                 ":sk": {"S": "history#"},
             },
         )
-        items = [item for page in pages for item in page["Items"]]
-        return [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith(f"#{what}")]
+        lines = [(item["sk"]["S"].split("#"), item["document"]["S"]) for page in pages for item in page["Items"]]
+        return [(datetime.fromisoformat(when).timestamp(), what, json.loads(text)) for (_, when, what), text in lines]
 
     def outcome(self, service_arn: str, *among: str, known: int = 0, seconds: float = 120) -> dict[str, Any]:
         """Wait until one of a service's executions has ended in one of these outcomes; returns its output."""

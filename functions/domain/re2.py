@@ -13,7 +13,7 @@ RUNTIME = {"re2.max_program_size.error_level": 2**32 - 1}
 MOST_REPEATS = 1000
 LARGEST = 0xFF
 """Envoy has RE2 compare bytes: there are no greater characters, and a letter such as é is two."""
-CATEGORIES = re.compile(r"Any|C[cfos]?|L[lmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?")
+CATEGORIES = r"Any|C[cfos]?|L[lmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?"
 SCRIPTS = frozenset(
     """
     Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki
@@ -36,12 +36,12 @@ SCRIPTS = frozenset(
 POSIX_CLASSES = frozenset(
     "alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit".split()  # noqa: SIM905
 )
-GROUP_NAME = re.compile(r"\?P?<(\w+)>")
-FLAGS = re.compile(r"\?(?:[imsU]*|[imsU]*-[imsU]+)([:)])")
-REPEAT = re.compile(r"\{(0|[1-9]\d{0,8})(?:(,)(0|[1-9]\d{0,8})?)?\}")
-HEX = re.compile(r"x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
-OCTAL = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{1,2}")
-UNICODE = re.compile(r"[pP](?:\{\^?([^}]*)\}|(.))", re.DOTALL)
+GROUP_NAME = r"\?P?<(\w+)>"
+FLAGS = r"\?(?:[imsU]*|[imsU]*-[imsU]+)([:)])"
+REPEAT = r"\{(0|[1-9]\d{0,8})(?:(,)(0|[1-9]\d{0,8})?)?\}"
+HEX = r"x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))"
+OCTAL = r"0[0-7]{0,2}|[1-7][0-7]{1,2}"
+UNICODE = r"(?s)[pP](?:\{\^?([^}]*)\}|(.))"
 CONTROL = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 
 
@@ -56,9 +56,9 @@ class Reader:
     text: str
     at: int = 0
 
-    def rest(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Read what fits a pattern, here and on."""
-        found = pattern.match(self.text, self.at)
+    def rest(self, pattern: str) -> re.Match[str] | None:
+        """Read what fits a pattern, here and on. Patterns are compiled when they are first needed: it takes long."""
+        found = re.compile(pattern).match(self.text, self.at)
         if found:
             self.at = found.end()
         return found
@@ -183,7 +183,7 @@ def read_escape(reader: Reader) -> int:
 def read_unicode(reader: Reader) -> None:
     found = reader.rest(UNICODE)
     name = (found[1] or found[2] or "") if found else ""
-    if name not in SCRIPTS and not CATEGORIES.fullmatch(name):
+    if name not in SCRIPTS and not re.fullmatch(CATEGORIES, name):
         raise Refusal(f"RE2 knows no characters \\p{{{name}}}")
 
 
@@ -199,11 +199,11 @@ def read_character(reader: Reader) -> int:
     raise Refusal(f"RE2 knows no escape \\{reader.text[reader.at : reader.at + 1]}")
 
 
-ESCAPES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], int]], ...] = (
+ESCAPES: tuple[tuple[str, Callable[[re.Match[str]], int]], ...] = (
     (OCTAL, lambda found: int(found[0], 8)),
     (HEX, lambda found: int(found[1] or found[2], 16)),
-    (re.compile("[afnrtv]"), lambda found: CONTROL[found[0]]),
-    (re.compile(r"[^A-Za-z0-9\x80-\U0010ffff]", re.DOTALL), lambda found: ord(found[0])),
+    ("[afnrtv]", lambda found: CONTROL[found[0]]),
+    (r"(?s)[^A-Za-z0-9\x80-\U0010ffff]", lambda found: ord(found[0])),
 )
 
 

@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from domain.discovery.terms import CloudMapQuery, Instance
 from domain.errors import Busy
-from gateways.clients import error_code
 
 Instances = dict[CloudMapQuery, tuple[Instance, ...]]
 # Within the time that a poll has.
@@ -60,7 +59,8 @@ class CloudMap:
                 MaxResults=MOST_INSTANCES,
             )
         except (ClientError, BotoCoreError) as error:
-            if error_code(error) in ("NamespaceNotFound", "ServiceNotFound"):
+            response: dict[str, Any] = getattr(error, "response", {})
+            if response.get("Error", {}).get("Code") in ("NamespaceNotFound", "ServiceNotFound"):
                 return ()
             if query not in self._known:
                 raise Busy(f"Cloud Map does not answer for {query.service} in {query.namespace}: {error}") from error
@@ -82,4 +82,4 @@ ADDRESSES = ("AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6", "AWS_INSTANCE_CNAME", "AW
 
 @cache
 def _servicediscovery() -> Any:
-    return boto3.client("servicediscovery", config=CONFIG)
+    return get_session().create_client("servicediscovery", config=CONFIG)

@@ -7,6 +7,7 @@ empty answer. What is refused is logged by node and reason; the request itself, 
 is not.
 """
 
+import gc
 import os
 import time
 import uuid
@@ -108,3 +109,4 @@ def told(poll: Poll | None) -> dict[str, Any]:
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # INIT has a full processor, whatever the function's memory: use it
     wiring()[1].connect()
+    gc.freeze()  # every poll's many objects make the collector run: it need not look at what stays

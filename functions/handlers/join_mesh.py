@@ -65,7 +65,7 @@ def _join(event: Document, service: Document, enrolment: Enrolment, settings: Se
         reason = f"deployment {current['id']} took the place of {event['deployment']}"
         return {"outcome": "Superseded", "reason": reason}
     revision, _ = ecs.describe_task_definition(current["taskDefinition"])
-    refuse_uninjectable(revision, enrolment.container)
+    refuse_uninjectable(revision, enrolment)
     if enrolment.virtual_service:
         _refuse_policy(enrolment.policy)
     subject: Document = {

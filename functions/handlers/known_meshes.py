@@ -82,7 +82,7 @@ class KnownMeshes:
         if known is None or known.snapshot.changes != changes:
             self.forget(key)
             self._meshes.pop(key, None)
-            snapshot = self.store.snapshot(key) if changes is not None else None
+            snapshot = self._read(key, known, changes)
             if snapshot is None:
                 return None
             known = self._meshes[key] = KnownMesh(key, snapshot, self)
@@ -90,6 +90,13 @@ class KnownMeshes:
                 self.forget(self._meshes.popitem(last=False)[0])
         self._meshes.move_to_end(key)
         return known
+
+    def _read(self, key: MeshKey, known: "KnownMesh | None", changes: int | None) -> Snapshot | None:
+        """Read what was written since, or the whole mesh."""
+        if changes is None:
+            return None
+        newer = self.store.newer(key, known.snapshot, changes) if known else None
+        return newer or self.store.snapshot(key)
 
     def proxy(self, key: ProxyKey) -> Proxy | None:
         """What was made for an Envoy, if it is still kept."""

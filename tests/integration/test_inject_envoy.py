@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from moto.ecs.models import ecs_backends
@@ -9,7 +10,7 @@ from gateways.rollout_table import RolloutTable
 from handlers import plan_rollout, recover_rollout, shift_traffic
 from handlers.inject_envoy import handler
 from tests.integration.conftest import batch, make_service
-from tests.shapes import SUBJECT, route_spec
+from tests.shapes import SUBJECT, route_spec, task_definition
 
 
 def current(aws, service):
@@ -45,6 +46,18 @@ def test_what_is_foreign_comes_back_equal(aws, mesh, service, context):
     assert application == before["containerDefinitions"][0]
 
 
+def test_a_revision_that_was_registered_as_it_would_be_again_is_left_alone(aws, mesh, service, context):
+    """Whatever ECS makes of Meshift's own container, it is registered once: here it answers another time-out."""
+    handler(service.document(subject=SUBJECT), context)
+    revision = aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"][-1]
+    backend = ecs_backends["123456789012"]["us-east-1"]
+    backend.task_definitions["serviceBv2"][2].container_definitions[-1]["startTimeout"] = 119
+    (deployment,) = next(iter(backend.services.values())).deployments
+    deployment["id"], deployment["taskDefinition"] = "ecs-svc/second", revision
+    document = service.document(deployment="ecs-svc/second", execution="another", subject=SUBJECT)
+    assert handler(document, context)["outcome"] == "Present"
+
+
 def test_a_second_try_of_the_same_execution_registers_nothing_more(aws, mesh, service, context):
     """moto leaves deployments[] on the old revision; on ECS the update makes a deployment of the new one."""
     handler(service.document(subject=SUBJECT), context)
@@ -70,6 +83,40 @@ def test_a_revision_that_ecs_rolled_back_to_is_left_alone_until_it_is_deployed_a
     assert "ECS rolled the service back" in answer["reason"]
     table.remember_rolled_back(service.arn, "ecs-svc/an-earlier-one")
     assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
+
+
+def test_the_stacks_parameters_say_how_traffic_comes_to_envoy_and_who_measures(
+    aws, mesh, service, context, monkeypatch
+):
+    monkeypatch.setenv("INTERCEPTION", "proxy")
+    monkeypatch.setenv("METRICS_SIDECAR", "true")
+    monkeypatch.setenv("TRACING_SIDECAR", "true")
+    assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
+    revision, _ = current(aws, service)
+    assert [each["name"] for each in revision["containerDefinitions"]] == ["app", "envoy", "meshift-collector"]
+    assert "proxyConfiguration" not in revision
+    assert "awsxray" in revision["containerDefinitions"][-1]["environment"][0]["value"]
+
+
+def test_a_raised_size_is_in_the_reason(aws, mesh, context):
+    containers = [{**task_definition()["containerDefinitions"][0], "memory": 1024}]
+    service = make_service(aws, containerDefinitions=containers)
+    assert "raised from 512 CPU units and 1024 MiB" in handler(service.document(subject=SUBJECT), context)["reason"]
+
+
+def test_a_role_that_meshift_may_not_pass_is_a_refusal(aws, mesh, service, context):
+    message = "User is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/execution"
+    denied = {"Error": {"Code": "AccessDeniedException", "Message": message}}
+    answer = SimpleNamespace(status_code=400), denied
+    events, event = aws("ecs").meta.events, "before-call.ecs.RegisterTaskDefinition"
+    events.register_first(event, lambda **_: answer, unique_id="denied")
+    try:
+        refusal = handler(service.document(subject=SUBJECT), context)
+    finally:
+        events.unregister(event, unique_id="denied")
+    assert refusal["outcome"] == "Refused"
+    assert "ECS registers no revision of serviceBv2 with Envoy" in refusal["reason"]
+    assert message in refusal["reason"]
 
 
 def test_a_deleted_service_is_refused(aws, mesh, service, context):
