@@ -27,8 +27,8 @@ class Wire(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, account: str) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+    def __init__(self, port: int, account: str, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), Answers)
         self.aws, self.account, self.cut = port, account, False
         self.answered: list[tuple[str, int]] = []
         self.headers: dict[str, str] = {}
@@ -36,7 +36,7 @@ class Wire(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
+        return f"http://{self.server_address[0]!s}:{self.server_port}/"
 
     def statuses(self, kind: str) -> list[int]:
         """How the polls of a kind were answered."""
