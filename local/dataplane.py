@@ -111,7 +111,7 @@ class DataPlane:
         if envoy is None or not envoy.get("command"):
             return
         identifier = task["taskArn"].rpartition("/")[2].replace("-", "")
-        application = next(each for each in definition["containerDefinitions"] if waits_for_envoy(each))
+        application = application_of(definition)
         service, tags = service_of(task)
         ports = [mapping["containerPort"] for mapping in application.get("portMappings", ())]
         admin, *others = envoys.free_ports(1 + len(ports))
@@ -227,9 +227,14 @@ class DataPlane:
         envoys.stop(running.envoy)
 
 
-def waits_for_envoy(container: Record) -> bool:
-    """Say whether this is the container that injection made wait for Envoy."""
-    return any(each["containerName"] == ENVOY for each in container.get("dependsOn") or ())
+def application_of(definition: Record) -> Record:
+    """Find the container that Envoy serves: of those that wait for it the one with a port."""
+    waiting = [
+        each
+        for each in definition["containerDefinitions"]
+        if any(dependency["containerName"] == ENVOY for dependency in each.get("dependsOn") or ())
+    ]
+    return next((each for each in waiting if each.get("portMappings")), waiting[0])
 
 
 def environment(identifier: str) -> dict[str, str]:

@@ -124,18 +124,7 @@ def promoted(shop, load):
 @pytest.fixture(scope="module")
 def rolled_back(shop, load, promoted):
     """A bad version of shop1, which carries nothing, is deployed; half of its answers are 500."""
-    shop.story.cloudwatch.put_metric_alarm(
-        AlarmName="shop1-5xx",
-        Namespace=NAMESPACE,
-        MetricName="Http5xx",
-        Dimensions=[{"Name": "mesh", "Value": MESH}, {"Name": "node", "Value": "shop1"}],
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=5,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="notBreaching",
-    )
+    shop.story.alarm_on_errors("shop1-5xx", "shop1", MESH)
     checks = [{"alarm": "shop1-5xx"}]
     shop.story.write_policy("traffic", steps=[{"weight": 25, "bakeSeconds": 20}], checks=checks)
     shop.deploy("shop1", "shop:bad")
