@@ -72,7 +72,23 @@ def end_task(task: Record, reason: str) -> None:
     with LOCK:
         if task["lastStatus"] in tasks.LIVE:
             ecs._mark_task_stopped(task["taskArn"], task, reason, "EssentialContainerExited", exit_code=1)
+            _count_failure(task)
             replace_stopped(task)
+
+
+def _count_failure(task: Record) -> None:
+    """Count a task that failed in a deployment, and let the circuit breaker, where there is one, end that.
+
+    Source: ECS developer guide, "Deployment circuit breaker": half of the desired count, but not less than three.
+    """
+    svc_key = f"{ecs._cluster_name_from_arn(task['clusterArn'])}/{task['group'].removeprefix('service:')}"
+    service, deployment = _in_work(svc_key, task["_deployment_id"])
+    if service and deployment:
+        deployment["failedTasks"] += 1
+        if _breaker(service).get("enable") and deployment["failedTasks"] >= max(3, service["desiredCount"] / 2):
+            for other in tasks.of(service, deployment):
+                ecs._mark_task_stopped(other["taskArn"], other, "The deployment failed", "ServiceSchedulerInitiated")
+            _fail(svc_key, service, deployment)
 
 
 def tell_health(task: Record, status: str) -> None:
