@@ -53,6 +53,7 @@ class Tutorial:
         session = aws.session(account)
         self.ecs, self.mesh, self.states = (session.client(name) for name in ("ecs", "appmesh", "stepfunctions"))
         self.ssm, self.cloudwatch = session.client("ssm"), session.client("cloudwatch")
+        self._ended: dict[str, dict[str, Any]] = {}
         self.dynamodb, self.environment = session.client("dynamodb"), aws.environment(account)
         outputs = deploy.outputs(aws, account)
         self.machine, self.table = outputs["RolloutStateMachineArn"], outputs["RolloutTable"]
@@ -174,12 +175,19 @@ class Tutorial:
         pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.machine)
         found = []
         for listed in sorted((e for page in pages for e in page["executions"]), key=lambda each: each["startDate"]):
-            execution = self.states.describe_execution(executionArn=listed["executionArn"])
-            execution["input"] = json.loads(execution["input"])
-            execution["output"] = json.loads(execution.get("output") or "null")
+            execution = self._ended.get(listed["executionArn"]) or self._described(listed["executionArn"])
             if execution["input"]["service"] == service_arn:
                 found.append(execution)
         return found[known:]
+
+    def _described(self, execution_arn: str) -> dict[str, Any]:
+        """Describe an execution; one that has ended stays as it is, and is asked for once."""
+        execution = dict(self.states.describe_execution(executionArn=execution_arn))
+        execution["input"] = json.loads(execution["input"])
+        execution["output"] = json.loads(execution.get("output") or "null")
+        if execution["status"] != "RUNNING":
+            self._ended[execution_arn] = execution
+        return execution
 
     def state_of(self, service_arn: str) -> str | None:
         """Return the state that a service's running execution is in."""
