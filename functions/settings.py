@@ -3,8 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from domain.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from domain.sidecar import SidecarSettings
 
 _ACCOUNT = re.compile(r"\d{12}")
 
@@ -23,6 +27,14 @@ class Settings:
     discovery_endpoint: str | None
     discovery_poll_seconds: int
     interception: str
+    metrics_sidecar: bool
+    tracing_sidecar: bool
+    task_role_policy: str
+    task_role_path: str
+    envoy_policy_arn: str
+    """The managed policy that is attached to task roles; empty when none is to be."""
+    discover_function_arn: str
+    """The stack's own discovery function; empty when a DiscoveryEndpoint of somebody else serves it."""
     compress_polls: bool
     rollout_table: str
     topic_arn: str
@@ -30,6 +42,24 @@ class Settings:
     dead_letter_queue_url: str
     trusted_accounts: frozenset[str]
     share_resource_types: frozenset[str]
+
+    @property
+    def sidecar(self) -> "SidecarSettings":
+        """What they say of every sidecar."""
+        from domain.sidecar import SidecarSettings  # here: functions that Envoys wait for read settings too
+
+        return SidecarSettings(
+            region=self.region,
+            hosted=self.hosted,
+            envoy_image=self.envoy_image,
+            interception=self.interception,
+            metrics=self.metrics_sidecar,
+            tracing=self.tracing_sidecar,
+            discovery_endpoint=self.discovery_endpoint,
+            discovery_poll_seconds=self.discovery_poll_seconds,
+            signing_name=self.mesh_signing_name or "lambda",
+            compress_polls=self.compress_polls,
+        )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -50,6 +80,12 @@ class Settings:
             discovery_endpoint=env.get("DISCOVERY_ENDPOINT") or None,
             discovery_poll_seconds=int(env.get("DISCOVERY_POLL_SECONDS", "5")),
             interception=env.get("INTERCEPTION") or "transparent",
+            metrics_sidecar=env.get("METRICS_SIDECAR") == "true",
+            tracing_sidecar=env.get("TRACING_SIDECAR") == "true",
+            task_role_policy=env.get("TASK_ROLE_POLICY") or "off",
+            task_role_path=env.get("TASK_ROLE_PATH", ""),
+            envoy_policy_arn=env.get("ENVOY_POLICY_ARN", ""),
+            discover_function_arn=env.get("DISCOVER_FUNCTION_ARN", ""),
             compress_polls=env.get("COMPRESS_POLLS") == "true",
             rollout_table=env.get("ROLLOUT_TABLE", ""),
             topic_arn=env.get("TOPIC_ARN", ""),

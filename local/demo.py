@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from local import deploy
+from local import deploy, report
 from local.instance import ROOT, Instance, LocalAwsError, running
+from local.report import history
 from local.settings import CONSUMER, OWNER
 from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, unweighted, wait_for
 
@@ -40,6 +41,8 @@ class Story:
         """Start with nothing observed."""
         self.console = console
         self.rows: list[tuple[str, str, str, bool]] = []
+        self.timeline: dict[str, list[dict[str, Any]]] = {"samples": [], "weights": [], "marks": []}
+        self.began = time.time()
         self._began = time.monotonic()
 
     @contextmanager
@@ -63,13 +66,16 @@ class Story:
         return time.monotonic() - self._began
 
     def close(self) -> bool:
-        """Draw the closing table; say whether all was as expected."""
+        """Draw the closing table and the report; say whether all was as expected."""
         table = Table(title="What was expected, and what was observed through AWS's APIs", show_lines=False)
         for column in ("step", "expected", "observed", ""):
             table.add_column(column, overflow="fold")
         for what, expected, observed, good in self.rows:
             table.add_row(what, expected, observed, "[green]yes[/]" if good else "[bold red]NO[/]")
         self.console.print(table)
+        rows = [dict(zip(("step", "expected", "observed", "good"), row, strict=True)) for row in self.rows]
+        drawn = report.keep({**self.timeline, "table": rows}, STATE.parent)
+        self.console.print("Drawn: " + ", ".join(str(path.relative_to(ROOT)) for path in drawn))
         return all(row[3] for row in self.rows)
 
 
@@ -108,6 +114,7 @@ def tell(story: Story, aws: Instance) -> None:
     operator_steers(story, apps, stable)
     traffic_goes_off_before_a_redeployment(story, apps, stable)
     shares_are_answered(story, aws)
+    story.timeline |= history.follow(apps.happenings(), story.began, VIRTUAL_SERVICE)
     story.expect("rollouts of serviceBv2 beside its own", 0, len(apps.executions(candidate, known=2)))
     story.expect("an unenrolled service: its revision", untouched, apps.service("bystander")["taskDefinition"])
     story.expect("an unenrolled service: executions", 0, len(apps.executions(bystander)))

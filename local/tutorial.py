@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from local import deploy
@@ -193,6 +194,10 @@ class Tutorial:
 
     def history(self, what: str) -> list[dict[str, Any]]:
         """Return the lines of one kind in the virtual service's history, oldest first."""
+        return [document for _, kind, document in self.happenings() if kind == what]
+
+    def happenings(self) -> list[tuple[float, str, dict[str, Any]]]:
+        """Return the virtual service's history, oldest first: of each line seconds since the epoch, kind, document."""
         history = f"virtualService#{MESH}#{VIRTUAL_SERVICE}"
         pages = self.dynamodb.get_paginator("query").paginate(
             TableName=self.table,
@@ -202,8 +207,8 @@ class Tutorial:
                 ":sk": {"S": "history#"},
             },
         )
-        items = [item for page in pages for item in page["Items"]]
-        return [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith(f"#{what}")]
+        lines = [(item["sk"]["S"].split("#"), item["document"]["S"]) for page in pages for item in page["Items"]]
+        return [(datetime.fromisoformat(when).timestamp(), what, json.loads(text)) for (_, when, what), text in lines]
 
     def outcome(self, service_arn: str, *among: str, known: int = 0, seconds: float = 120) -> dict[str, Any]:
         """Wait until one of a service's executions has ended in one of these outcomes; returns its output."""

@@ -25,6 +25,7 @@ TAGS = tuple(
         "protocol",
         "hostname",
         "policy",
+        "adopt",
     )
 )
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
@@ -33,6 +34,7 @@ _NAME = re.compile(r"[^\s/@#]{1,255}")
 _POLICY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 _OWNER = re.compile(r"\d{12}")
+_YES_OR_NO = re.compile(r"true|false")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Enrolment:
     protocol: str | None
     hostname: str | None
     policy: str
+    adopt: bool = False
+    """Whether a hand-made Envoy may be replaced."""
 
 
 def read_tags(tags: list[dict[str, str]]) -> dict[str, str]:
@@ -56,13 +60,14 @@ def read_tags(tags: list[dict[str, str]]) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in tags}
 
 
-def mesh_id(subject: Mapping[str, Any]) -> str:
+def mesh_id(subject: Mapping[str, Any], own_account: str | None = None) -> str:
     """Name a mesh as the tag does: NAME, or NAME@OWNER when it is another account's.
 
     >>> mesh_id({"mesh": "apps", "meshOwner": "111122223333"})
     'apps@111122223333'
     """
-    return f"{subject['mesh']}@{subject['meshOwner']}" if subject["meshOwner"] else str(subject["mesh"])
+    owner = subject["meshOwner"]
+    return str(subject["mesh"]) if owner in (None, own_account) else f"{subject['mesh']}@{owner}"
 
 
 def is_enrolled(tags: Mapping[str, str]) -> bool:
@@ -100,6 +105,7 @@ def parse_enrolment(tags: Mapping[str, str], service_name: str) -> Enrolment:
         hostname=_matching(tags, "hostname", _HOSTNAME, "a DNS name such as serviceb.apps.local"),
         policy=_matching(tags, "policy", _POLICY, "the name of a rollout policy: letters, digits and _ . -")
         or "default",
+        adopt=_matching(tags, "adopt", _YES_OR_NO, "true or false") == "true",
     )
 
 
@@ -113,6 +119,16 @@ def refuse_unfit(service: Mapping[str, Any]) -> None:
         raise Refused(
             f"service {service['serviceName']} is deployed by {controller}, which owns its task definition; "
             "Meshift works with the deployment controller ECS"
+        )
+    strategy = service.get("deploymentConfiguration", {}).get("strategy", "ROLLING")
+    if strategy != "ROLLING":
+        raise Refused(
+            f"service {service['serviceName']} is deployed by the strategy {strategy}, which shifts traffic by itself; "
+            "Meshift works with ROLLING"
+        )
+    if service.get("launchType") == "EXTERNAL":
+        raise Refused(
+            f"service {service['serviceName']} runs on ECS Anywhere (EXTERNAL), which has no proxy configuration"
         )
     if service.get("schedulingStrategy") == "DAEMON":
         raise Refused(f"service {service['serviceName']} is a DAEMON service; Meshift works with REPLICA services")

@@ -8,6 +8,7 @@ MeshiftError
 │   ├── InvalidEvent   an event that is none of ours, or not whole
 │   └── InvalidRequest what an operator asks for
 ├── NotFound           a resource that was named does not exist (any more)
+├── Unanswered         AWS did not answer what may go unanswered
 ├── Untranslatable     a part of a mesh that Envoy's configuration has no words for
 ├── ClaimHeld          another rollout is at work on the same virtual service
 └── Busy               a service of AWS asks for patience
@@ -44,6 +45,10 @@ class InvalidRequest(Refused):
 
 class NotFound(MeshiftError):
     """A resource that was named does not exist (any more)."""
+
+
+class Unanswered(MeshiftError):
+    """AWS did not answer what may go unanswered: the work goes on without."""
 
 
 class Untranslatable(MeshiftError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from domain.enrolment import PREFIX, PROTOCOLS, Enrolment
 from domain.errors import Refused
-from domain.sidecar import application_container
+from domain.sidecar import application_of
 from domain.weights import TOTAL, read_weights, targets_of
 
 MOST_TARGETS = 10
@@ -31,9 +31,9 @@ def application_listener(task_definition: Mapping[str, Any], enrolment: Enrolmen
 
     Raises Refused when there is not exactly one TCP port.
     """
-    name = application_container(task_definition, enrolment.container)
-    container = next(each for each in task_definition["containerDefinitions"] if each["name"] == name)
-    mappings = container.get("portMappings", [])
+    container = application_of(task_definition, enrolment)
+    name = container["name"]
+    mappings = container.get("portMappings") or []
     ports = [each for each in mappings if each.get("protocol", "tcp") == "tcp" and "containerPort" in each]
     if len(ports) != 1 or len(mappings) != 1:
         found = ", ".join(str(each.get("containerPort", each.get("containerPortRange"))) for each in mappings) or "none"

@@ -47,11 +47,11 @@ class Request:
         return self.signal in _STEERING
 
 
-def parse_request(body: str | None) -> Request:
-    """Understand the JSON body of a request.
+def parse_request(body: str | None, own_account: str) -> Request:
+    """Understand the JSON body of a request; a mesh of one's own account goes by its name alone.
 
-    >>> parse_request('{"signal": "pause", "mesh": "apps", "virtualService": "b.local"}').steers
-    True
+    >>> parse_request('{"signal": "abort", "mesh": "a@111122223333", "virtualService": "b"}', "111122223333").mesh
+    'a'
 
     Raises InvalidRequest, naming the field.
     """
@@ -77,7 +77,7 @@ def parse_request(body: str | None) -> Request:
         raise InvalidRequest(f"mesh: {document['mesh']!r} is not a mesh's name, or NAME@ACCOUNT")
     return Request(
         signal=signal,
-        mesh=document.get("mesh", ""),
+        mesh=document.get("mesh", "").removesuffix(f"@{own_account}"),
         virtual_service=document.get("virtualService", ""),
         service=document.get("service", ""),
         cluster=document.get("cluster", ""),

@@ -1,6 +1,7 @@
 """Outcomes: how an execution can end, and what is told of it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 OUTCOMES = (
@@ -14,6 +15,21 @@ OUTCOMES = (
     "Roll Back Failed",
 )
 _FOR_PEOPLE = ("Rolled Back", "Refused", "Frozen", "Roll Back Failed")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a service's node last finished a rollout with."""
+
+    application: str
+    """Fingerprint of its task definition without Meshift's additions."""
+    deployment: str
+    outcome: str
+
+    @property
+    def proven(self) -> bool:
+        """Whether it carried all the traffic and baked: it may carry it again without being watched."""
+        return self.outcome in ("Promoted", "Nothing To Do")
 
 
 def needs_people(outcome: str) -> bool:

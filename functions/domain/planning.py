@@ -40,24 +40,30 @@ def routes_of(routes: Sequence[Mapping[str, Any]], candidate: str, virtual_servi
 
 
 def plan_steps(
-    present: Weights, candidate: str, policy: Policy, tasks_per_percent: float, share: int = TOTAL
+    present: Weights,
+    candidate: str,
+    policy: Policy,
+    tasks_per_percent: float,
+    shares: Mapping[str, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Turn the routes' present weights and a policy into absolute weights for each step, up to `share`.
+    """Turn the routes' present weights and a policy into absolute weights for each step.
 
-    Empty when the candidate has that much already; steps not above what it has are skipped. `tasks_per_percent`
-    is how many tasks the stable side has for each percent that it carries.
+    Empty when the candidate has all already; steps not above what it has are skipped. `shares` says, in percent, how
+    much it is to have of each route in the end, where that is not all. `tasks_per_percent` is how many tasks the
+    stable side has for each percent that it carries.
     """
-    last = policy.steps[-1]
-    wanted = [*(step for step in policy.steps if step.weight < share), Step(share, last.bake_seconds)]
+    ends = {route: (shares or {}).get(route, TOTAL if shares is None else 0) for route in present}
+    highest, bake = max(ends.values()), policy.steps[-1].bake_seconds
+    wanted = [*(step for step in policy.steps if step.weight < highest), Step(highest, bake)]
     steps: list[dict[str, Any]] = []
     weights = present
     for step in wanted:
-        following = {route: _raised(each, candidate, step.weight) for route, each in present.items()}
+        following = {route: _raised(each, candidate, min(step.weight, ends[route])) for route, each in present.items()}
         if following != weights:
             tasks = max(1, math.ceil(round(step.weight * tasks_per_percent, 6)))
             steps.append({"weights": following, "tasks": tasks, **_baked(step, policy)})
         weights = following
-    return [] if all(_has(each, candidate, share) for each in present.values()) else steps
+    return steps
 
 
 def tasks_per_percent(before: Weights, candidate: str, healthy: Mapping[str, int]) -> float:
@@ -68,10 +74,20 @@ def tasks_per_percent(before: Weights, candidate: str, healthy: Mapping[str, int
     >>> tasks_per_percent({"r": {"v1": 100, "v2": 0}}, "v2", {"v1": 10})
     0.1
     """
-    weights = next(iter(before.values()))
-    share = sum(weight for node, weight in weights.items() if node != candidate and node in healthy)
-    tasks = sum(healthy[node] for node, weight in weights.items() if weight and node != candidate and node in healthy)
-    return tasks * sum(weights.values()) / (share * TOTAL) if share else 0.0
+    densities = [0.0]
+    for weights in before.values():
+        carrying = {
+            node: weight for node, weight in weights.items() if weight and node != candidate and node in healthy
+        }
+        if carrying:
+            tasks = sum(healthy[node] for node in carrying)
+            densities.append(tasks * sum(weights.values()) / (sum(carrying.values()) * TOTAL))
+    return max(densities)
+
+
+def shares_of(weights: Weights, node: str) -> dict[str, int]:
+    """Return a node's share of each route in percent."""
+    return {route: round(each.get(node, 0) * TOTAL / sum(each.values())) for route, each in weights.items()}
 
 
 def seconds_to_settle(routes: Sequence[Mapping[str, Any]], poll_seconds: int, now: float) -> int:

@@ -91,19 +91,21 @@ def decide(
         return Decision("Roll Back", now, "Superseded", health.reason)
     if fresh and asked == PAUSE:
         return Decision("Pause", {**now, "paused": True}, reason=f"paused by {fresh.by}")
+    if paused and not fresh:
+        return Decision("Pause", {**now, "paused": True}, reason="still paused")
+    if asked in (PROMOTE, SKIP_WAIT):
+        now[asked] = True
     if health.unhealthy or (health.no_data and plan["onNoData"] == "fail"):
         now["failures"] += 1
         if now["failures"] >= plan["failureLimit"]:
             return _failed(plan, now, health.reason)
         return _in_time(plan, Decision("Bake", now, reason=health.reason))
-    if asked == PROMOTE:
-        now["promote"] = True
-    if now.get("promote") and now["step"] + 1 < len(plan["steps"]):
+    if now.get(PROMOTE) and now["step"] + 1 < len(plan["steps"]):
         return _next_step(plan, now, health, len(plan["steps"]) - 1)
-    if paused and asked != SKIP_WAIT:
+    if paused and not now.get(SKIP_WAIT):
         now["waitSeconds"] = plan["steps"][now["step"]]["waitSeconds"]
         return _in_time(plan, Decision("Bake", now, reason=f"resumed by {fresh.by}" if fresh else ""))
-    if asked == SKIP_WAIT:
+    if now.pop(SKIP_WAIT, False):
         now["slice"] = plan["steps"][now["step"]]["slices"]
     elif health.pending or (health.no_data and plan["onNoData"] == "hold"):
         return _in_time(plan, Decision("Bake", now, reason=health.reason))

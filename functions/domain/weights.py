@@ -1,7 +1,7 @@
 """Weights of a route's targets: only they change, everything else comes back as it was."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from domain.errors import Refused
@@ -23,13 +23,19 @@ def read_weights(spec: Mapping[str, Any]) -> dict[str, int]:
     return weights
 
 
+def own_weights(spec: Mapping[str, Any], known: Collection[str]) -> dict[str, int]:
+    """Read a route's weights without the targets at 0 that a plan does not know: nodes join while it is at work."""
+    return {node: weight for node, weight in read_weights(spec).items() if weight or node in known}
+
+
 def with_weights(spec: Mapping[str, Any], weights: Mapping[str, int]) -> dict[str, Any]:
     """Return the spec with other weights and nothing else changed.
 
-    `weights` gives every target of the route. Raises Refused when it names others, or is not what App Mesh takes: 0 to
-    100 each, 1 to 100 in total (a snapshot is written back as it was; the steps of a plan sum to 100).
+    A target that `weights` does not give has joined meanwhile, at 0, and stays there. Raises Refused when the targets
+    differ otherwise, or `weights` is not what App Mesh takes: 0 to 100 each, 1 to 100 in total (a snapshot is written
+    back as it was; the steps of a plan sum to 100).
     """
-    if set(weights) != set(read_weights(spec)):
+    if set(weights) != set(own_weights(spec, weights)):
         raise Refused(
             f"the route's targets are {', '.join(sorted(read_weights(spec)))}, not {', '.join(sorted(weights))}"
         )
@@ -37,7 +43,7 @@ def with_weights(spec: Mapping[str, Any], weights: Mapping[str, int]) -> dict[st
         raise Refused(f"weights {dict(weights)} are not whole numbers from 0 to {TOTAL} with a total from 1 to {TOTAL}")
     result = copy.deepcopy(dict(spec))
     for target in targets_of(result):
-        target["weight"] = weights[target["virtualNode"]]
+        target["weight"] = weights.get(target["virtualNode"], 0)
     return result
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from domain.errors import NotFound
+from domain.errors import NotFound, Refused
 from gateways.clients import client, error_code
 
 if TYPE_CHECKING:
@@ -50,14 +50,20 @@ def describe_task_definition(arn: str) -> tuple[dict[str, Any], dict[str, str]]:
 def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[str, str]) -> str:
     """Register a described task definition anew and return the revision's ARN.
 
-    What DescribeTaskDefinition adds and RegisterTaskDefinition refuses is left out, by botocore's own model.
+    What DescribeTaskDefinition adds and RegisterTaskDefinition refuses is left out, by botocore's own model. Raises
+    Refused when ECS will not have it, or Meshift may not pass its roles: a retry would not help.
     """
     model = _ecs().meta.service_model.operation_model("RegisterTaskDefinition")
     known = model.input_shape.members if model.input_shape else {}
     request: dict[str, Any] = {key: value for key, value in task_definition.items() if key in known}
     if tags:
         request["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
-    return str(_ecs().register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"])
+    try:
+        return str(_ecs().register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"])
+    except ClientError as error:
+        if error_code(error) in ("ClientException", "InvalidParameterException", "AccessDeniedException"):
+            raise Refused(f"ECS registers no revision of {task_definition['family']} with Envoy: {error}") from error
+        raise
 
 
 def update_service(service_arn: str, cluster: str, task_definition_arn: str) -> None:

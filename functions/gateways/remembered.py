@@ -3,8 +3,8 @@
 | pk | sk | holds |
 |---|---|---|
 | `service#ARN` | `rolled-back` | the deployment by which ECS went back to an earlier revision |
-| `service#ARN` | `finished` | the application that its node last finished a rollout with, and the outcome |
-| `service#ARN` | `moved-away` | the share of the traffic that was taken off its node before it was redeployed |
+| `service#ARN` | `finished` | the application that its node last finished a rollout with, its deployment, the outcome |
+| `service#ARN` | `moved-away` | the revision for which traffic was taken off its node, and the weights before |
 | `names#MESH` | `virtualNode#NAME` | the service (ARN) that brought the node |
 | `names#MESH` | `virtualService#NAME` | the cluster (ARN) whose services provide it |
 | `waiting` | `MESH#SERVICE` | its cluster: the service waits for the share of the mesh |
@@ -13,8 +13,11 @@
 MESH is NAME or, another account's, NAME@OWNER.
 """
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
+from domain.outcome import Finished
 from gateways.clients import client
 from gateways.table import KEEP, Table, expiry, key, now
 
@@ -30,23 +33,27 @@ class Remembered(Table):
         """Return the deployment by which ECS last took a service back."""
         return self._value(f"service#{service_arn}", "rolled-back")
 
-    def remember_finished(self, service_arn: str, application: str, outcome: str) -> None:
-        """Remember the application (its fingerprint) that a service's node finished with, and how."""
-        self._remember(f"service#{service_arn}", "finished", application, outcome={"S": outcome})
+    def remember_finished(self, document: Mapping[str, Any], outcome: str) -> None:
+        """Remember the application (its fingerprint) that a service's node finished with, and how.
 
-    def finished(self, service_arn: str) -> tuple[str, str] | None:
-        """Return the application that a service's node last finished with, and the outcome."""
+        `document` has `service`, `deployment` and `application`.
+        """
+        more = {"outcome": {"S": outcome}, "deployment": {"S": document["deployment"]}}
+        self._remember(f"service#{document['service']}", "finished", document["application"], **more)
+
+    def finished(self, service_arn: str) -> Finished | None:
+        """Return what a service's node last finished with."""
         item = self._get(key(f"service#{service_arn}", "finished"))
-        return (item["value"]["S"], item["outcome"]["S"]) if item else None
+        return Finished(item["value"]["S"], item["deployment"]["S"], item["outcome"]["S"]) if item else None
 
-    def remember_moved_away(self, service_arn: str, share: int) -> None:
-        """Remember the share of the traffic (percent) that a service's node had before it was redeployed."""
-        self._remember(f"service#{service_arn}", "moved-away", str(share))
+    def remember_moved_away(self, service_arn: str, revision: str, before: Mapping[str, Any]) -> None:
+        """Remember the weights (by route) that there were before a service was redeployed with a revision (ARN)."""
+        self._remember(f"service#{service_arn}", "moved-away", json.dumps(before), revision={"S": revision})
 
-    def moved_away(self, service_arn: str) -> int | None:
-        """Return the share of the traffic that waits to come back to a service's node."""
-        value = self._value(f"service#{service_arn}", "moved-away")
-        return int(value) if value else None
+    def moved_away(self, service_arn: str) -> tuple[str, dict[str, dict[str, int]]] | None:
+        """Return the revision for which a service's traffic was taken off its node, and the weights before."""
+        item = self._get(key(f"service#{service_arn}", "moved-away"))
+        return (item["revision"]["S"], json.loads(item["value"]["S"])) if item else None
 
     def forget_moved_away(self, service_arn: str) -> None:
         """Forget it: the traffic has come back, or went where a rollout decided."""

@@ -18,11 +18,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from domain.errors import ClaimHeld, NotFound
-from domain.operations import Signal
+from domain.operations import ABORT, Signal
 from gateways.clients import client, error_code
 from gateways.table import KEEP, Table, expiry, key, now
 
 _KEEP_CLAIM = timedelta(days=91)
+_MAY_WRITE = "execution = :execution AND (attribute_not_exists(fenced) OR #name = :value)"
 
 
 class RolloutTable(Table):
@@ -100,15 +101,17 @@ class RolloutTable(Table):
     def give_signal(self, mesh: str, virtual_service: str, execution: str, signal: Signal) -> str | None:
         """Leave a signal for the execution that holds a virtual service; returns its task token when it is paused.
 
-        Raises NotFound when the execution does not hold it (any more).
+        The last one counts, but nothing takes the place of an abort. Raises NotFound when the execution does not hold
+        the virtual service (any more), or is being aborted.
         """
         text = json.dumps({"id": signal.id, "name": signal.name, "by": signal.by})
+        name = "aborted" if signal.name == ABORT else "signal"
         try:
-            claim = _claim(self._update_claim(mesh, virtual_service, execution, "signal", {"S": text}))
+            claim = _claim(self._update_claim(mesh, virtual_service, execution, name, {"S": text}))
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
-            raise NotFound(f"the rollout of {virtual_service} has ended meanwhile") from error
+            raise NotFound(f"the rollout of {virtual_service} has ended meanwhile, or is being aborted") from error
         token: str | None = claim["token"]
         return token
 
@@ -145,7 +148,7 @@ class RolloutTable(Table):
             TableName=self._name,
             Key=_claim_key(mesh, virtual_service),
             UpdateExpression="SET #name = :value",
-            ConditionExpression="execution = :execution AND (attribute_not_exists(fenced) OR #name = :value)",
+            ConditionExpression=_MAY_WRITE + (" AND attribute_not_exists(aborted)" if name == "signal" else ""),
             ExpressionAttributeNames={"#name": name},
             ExpressionAttributeValues={":value": value, ":execution": {"S": execution}},
             ReturnValues="ALL_NEW",
@@ -163,11 +166,12 @@ def _claim_key(mesh: str, virtual_service: str) -> dict[str, Any]:
 
 def _claim(item: Mapping[str, Any]) -> dict[str, Any]:
     _, mesh, virtual_service = item["sk"]["S"].split("#", 2)
+    signal = item.get("aborted") or item.get("signal")
     return {
         "mesh": mesh,
         "virtualService": virtual_service,
         "execution": item["execution"]["S"],
         "document": json.loads(item["document"]["S"]) if "document" in item else None,
-        "signal": Signal(**json.loads(item["signal"]["S"])) if "signal" in item else None,
+        "signal": Signal(**json.loads(signal["S"])) if signal else None,
         "token": item["token"]["S"] if "token" in item else None,
     }

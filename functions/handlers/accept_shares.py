@@ -54,9 +54,14 @@ def _answer(invitation: dict[str, Any], settings: Settings) -> None:
 
 
 def _start(waiting: dict[str, str], settings: Settings) -> None:
-    """Start an execution for a service that waited for a mesh."""
+    """Start an execution for a service that waited for a mesh; forgotten first, for it may have to wait again."""
+    remembered = Remembered(settings.rollout_table)
+    remembered.forget_waiting(waiting["mesh"], waiting["service"])
     try:
         start_attempt(ecs.describe_service(waiting["service"], waiting["cluster"]), waiting["cluster"], settings)
     except NotFound as error:
         logger.info("A service that waited is gone", reason=str(error))
-    Remembered(settings.rollout_table).forget_waiting(waiting["mesh"], waiting["service"])
+    except Exception:
+        remembered.remember_waiting(waiting["mesh"], waiting["service"], waiting["cluster"])
+        remembered.free_waiting(waiting["mesh"])
+        raise

@@ -18,5 +18,6 @@ def start_attempt(service: Mapping[str, Any], cluster: str, settings: Settings, 
     attempt = RolloutTable(settings.rollout_table).next_attempt(arn, current["id"])
     name = execution_name(current["id"], attempt)
     document = {"service": arn, "cluster": cluster, "deployment": current["id"], **more}
-    executions.start(settings.state_machine_arn, name, document)
+    if not executions.start(settings.state_machine_arn, name, document):
+        raise NotFound(f"execution {name} has been there before; try again")
     return f"{settings.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"

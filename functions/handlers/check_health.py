@@ -9,7 +9,7 @@ from domain.enrolment import mesh_id
 from domain.errors import MeshiftError, NotFound
 from domain.health import judge
 from domain.rollout import decide
-from domain.weights import read_weights
+from domain.weights import own_weights
 from gateways import alarms, ecs
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
@@ -50,7 +50,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _weights(subject: dict[str, Any], plan: dict[str, Any], settings: Settings) -> dict[str, dict[str, int]] | None:
     mesh = Mesh.of(subject, settings)
     try:
-        return {name: read_weights(mesh.describe_route(plan["virtualRouter"], name)["spec"]) for name in plan["routes"]}
+        routes = {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}
+        return {name: own_weights(route["spec"], plan["before"][name]) for name, route in routes.items()}
     except MeshiftError as error:
         logger.warning("The weights cannot be read", reason=str(error))
         return None

@@ -29,19 +29,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     settings = Settings.from_env(os.environ)
     result = summarise(event, _weights(event, settings))
     subject = event.get("subject") or {}
-    if event.get("plan"):
-        table, remembered = RolloutTable(settings.rollout_table), Remembered(settings.rollout_table)
-        claim = mesh_id(subject), subject["virtualService"], event["execution"]
-        table.record(*claim, "outcome", result)
-        if result["outcome"] in ("Promoted", "Rolled Back") and "application" in event:
-            remembered.remember_finished(event["service"], event["application"], result["outcome"])
-            remembered.forget_moved_away(event["service"])
-        if result["outcome"] != "Roll Back Failed":  # what that left behind is recovery's business
-            table.release_virtual_service(*claim)
+    if subject.get("virtualService"):
+        _close(event, result, settings)
     announcements.announce_outcome(settings.topic_arn, result, event, needs_people(result["outcome"]))
     metrics.add_metric(result["outcome"].replace(" ", ""), MetricUnit.Count, 1)
     logger.info(result["outcome"], result=result)
     return result
+
+
+def _close(event: dict[str, Any], result: dict[str, Any], settings: Settings) -> None:
+    """Record the outcome, and give the claim back, also one that a task took before it failed."""
+    table, remembered = RolloutTable(settings.rollout_table), Remembered(settings.rollout_table)
+    subject, plan, outcome = event["subject"], event.get("plan"), result["outcome"]
+    claim = mesh_id(subject), subject["virtualService"], event["execution"]
+    if plan:
+        table.record(*claim, "outcome", result)
+        if outcome in ("Promoted", "Rolled Back") and "application" in event:
+            remembered.remember_finished(event, outcome)
+            remembered.forget_moved_away(event["service"])
+        if "away" in plan and outcome != "Redeployed":
+            remembered.forget_moved_away(event["service"])
+    if outcome != "Roll Back Failed":  # what that left behind is recovery's business
+        table.release_virtual_service(*claim)
 
 
 def _weights(event: dict[str, Any], settings: Settings) -> dict[str, int] | None:

@@ -7,17 +7,26 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.bootstrap import bootstrap, heard_seconds
+from domain.bootstrap import heard_seconds
 from domain.deployment import primary
 from domain.enrolment import mesh_id, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import ClaimHeld, NotFound, Refused
 from domain.planning import plan_away, routes_of
-from domain.sidecar import INJECTED_BY, INJECTED_FROM, UPSTREAM_IMAGE, Sidecar, envoy_image, inject, listener_ports
-from domain.weights import TOTAL, read_weights
+from domain.sidecar import (
+    INJECTED_AS,
+    INJECTED_BY,
+    INJECTED_FROM,
+    inject,
+    is_injected,
+    revision_tags,
+    sidecar_for,
+)
+from domain.weights import read_weights
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from handlers.roles import see_to_roles
 from handlers.siblings import healthy_tasks
 from handlers.wake import wake_paused
 from observability import logger, metrics, tell_execution
@@ -59,34 +68,44 @@ def _inject(event: Document, service: Document, settings: Settings) -> Document:
         return {"outcome": "Redeployed", "reason": f"{current['taskDefinition']} was injected by an earlier try"}
     if current["id"] != event["deployment"]:
         return _superseded(event, current)
-    if remembered.rolled_back(arn) == event["deployment"] and not event.get("forced"):
+    thrown_out = remembered.rolled_back(arn) == event["deployment"] and not event.get("forced")
+    if thrown_out and not remembered.moved_away(arn):
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}; it is left alone until you deploy again"
         )
     mesh = Mesh.of(subject, settings)
     enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
     node = mesh.describe_virtual_node(subject["virtualNode"])
-    injection = inject(revision, enrolment, _wanted_sidecar(node, settings))
-    if not injection.added and event.get("plan"):
+    sidecar = sidecar_for(node, settings.sidecar)
+    injection = inject(revision, enrolment, sidecar)
+    present = not injection.added or (is_injected(revision) and tags.get(INJECTED_AS) == injection.digest)
+    if not present and thrown_out:
+        raise Refused(
+            f"ECS rolled the service back to {current['taskDefinition']}, which has not the wanted sidecar; it is left "
+            "alone until you deploy again, and the traffic that was taken off it stays where it is"
+        )
+    if present and event.get("plan"):
         raise Refused(f"{current['taskDefinition']} has got the wanted sidecar while its traffic was taken off it")
-    if not injection.added:
+    if present:
         reason = f"{current['taskDefinition']} has the wanted sidecar"
         return {"outcome": "Present", "reason": reason, "application": injection.application}
     if subject["virtualRouter"] is not None and not event.get("plan"):
         answer = _take_traffic_off(event, service, mesh, settings)
         if answer is not None:
             return answer
+    roles = see_to_roles(revision, sidecar, settings)
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
-    marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"]}
-    registered = ecs.register_task_definition(injection.task_definition, {**tags, **marks})
+    marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"], INJECTED_AS: injection.digest}
+    registered = ecs.register_task_definition(injection.task_definition, revision_tags(tags, marks))
     newest = primary(ecs.describe_service(arn, event["cluster"]))
     if newest is None or newest["id"] != event["deployment"]:
         return _superseded(event, newest or current)
     if event.get("plan"):
-        remembered.remember_moved_away(arn, event["plan"]["share"])
+        remembered.remember_moved_away(arn, registered, event["plan"]["before"])
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
-    return {"outcome": "Redeployed", "reason": f"{registered} has Envoy beside {injection.container}"}
+    reason = "; ".join([f"{registered} has Envoy beside {injection.container}", *injection.notes, *roles])
+    return {"outcome": "Redeployed", "reason": reason}
 
 
 def _take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: Settings) -> Document | None:
@@ -99,23 +118,24 @@ def _take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: 
     try:
         table.claim_virtual_service(*claim)
     except ClaimHeld as error:
-        wake_paused(table.claim(*claim[:2]), event["service"])
+        wake_paused(table.claim(*claim[:2]), event)
         if event["turns"] >= _MOST_TURNS:
             raise Refused(f"waited six hours, but {error}") from error
         return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
     before = _weights(mesh, subject)
-    away = plan_away(before, candidate, healthy_tasks(subject, before, settings), service["desiredCount"])
+    away = plan_away(
+        before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]
+    )
     if away is None or away == before:
         table.release_virtual_service(*claim)
         return None
-    first = next(iter(before.values()))
     plan = {
         "virtualRouter": subject["virtualRouter"],
         "routes": list(before),
         "candidate": candidate,
         "before": before,
         "steps": [{"weights": away}],
-        "share": round(first[candidate] * TOTAL / sum(first.values())),
+        "away": True,
     }
     table.record(*claim, "plan", plan)
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}
@@ -142,24 +162,3 @@ def _superseded(event: Document, current: Mapping[str, Any]) -> Document:
         "outcome": "Superseded",
         "reason": f"deployment {current['id']} took the place of {event['deployment']}",
     }
-
-
-def _wanted_sidecar(node: dict[str, Any], settings: Settings) -> Sidecar:
-    arn, ports = node["metadata"]["arn"], listener_ports(node)
-    if not settings.hosted:
-        return Sidecar(settings.envoy_image or envoy_image(settings.region), arn, ports)
-    if settings.discovery_endpoint is None:
-        raise Refused(
-            "this function knows no discovery URL, so an Envoy would have nowhere to get its configuration from"
-        )
-    signing_name = settings.mesh_signing_name or "lambda"
-    text = bootstrap(
-        arn,
-        settings.discovery_endpoint,
-        signing_name,
-        settings.region,
-        settings.discovery_poll_seconds,
-        settings.interception,
-        compress=settings.compress_polls,
-    )
-    return Sidecar(settings.envoy_image or UPSTREAM_IMAGE, arn, ports, text)

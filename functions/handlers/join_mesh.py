@@ -25,6 +25,7 @@ from domain.joining import (
 )
 from domain.policy import parse_policy
 from domain.sidecar import refuse_uninjectable
+from domain.weights import read_weights
 from gateways import alarms, ecs, service_registries
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
@@ -64,7 +65,7 @@ def _join(event: Document, service: Document, enrolment: Enrolment, settings: Se
         reason = f"deployment {current['id']} took the place of {event['deployment']}"
         return {"outcome": "Superseded", "reason": reason}
     revision, _ = ecs.describe_task_definition(current["taskDefinition"])
-    refuse_uninjectable(revision, enrolment.container)
+    refuse_uninjectable(revision, enrolment)
     if enrolment.virtual_service:
         _refuse_policy(enrolment.policy)
     subject: Document = {
@@ -98,6 +99,7 @@ def _join(event: Document, service: Document, enrolment: Enrolment, settings: Se
     discovery = None if seen.node else service_discovery(enrolment, service, _registry(enrolment, service))
     joining = plan_join(enrolment, seen, listener, discovery)
     _refuse_foreign(enrolment, service, seen)
+    _refuse_others_router(subject, service, seen, remembered)
     _claim_names(subject, service, remembered)
     router = router_name(seen.virtual_service, enrolment)
     _make(mesh, enrolment, router, joining)
@@ -154,6 +156,19 @@ def _refuse_foreign(enrolment: Enrolment, service: Document, seen: Seen) -> None
     ):
         if document:
             refuse_foreign(document, what, account)
+
+
+def _refuse_others_router(subject: Document, service: Document, seen: Seen, remembered: Remembered) -> None:
+    """Refuse a router that is there before its virtual service, unless it is this cluster's: an unfinished join."""
+    if seen.virtual_service is not None:
+        return
+    for node in {name for route in seen.routes for name in read_weights(route["spec"])}:
+        owner = remembered.service_of(mesh_id(subject), node)
+        if owner is None or owner.split("/")[1] != service["clusterArn"].rpartition("/")[2]:
+            raise Refused(
+                f"virtual router {subject['virtualService']} is there, serves {node}, and provides another virtual "
+                f"service; make virtual service {subject['virtualService']} yourself if it is to share that router"
+            )
 
 
 def _claim_names(subject: Document, service: Document, remembered: Remembered) -> None:

@@ -34,7 +34,8 @@ def handler(event: Document, context: LambdaContext) -> Document:
     try:
         caller = caller_of(event)
         body = event.get("body") or ""
-        request = parse_request(base64.b64decode(body).decode() if event.get("isBase64Encoded") else body)
+        account = settings.state_machine_arn.split(":")[4]
+        request = parse_request(base64.b64decode(body).decode() if event.get("isBase64Encoded") else body, account)
         answer = _act(request, caller, settings)
     except (Refused, ValueError) as error:
         return _answer(400, {"message": str(error)})
@@ -80,9 +81,13 @@ def _begin(request: Request, caller: str, settings: Settings) -> Document:
         raise InvalidRequest(f"service: {last['service']} is not enrolled, or has no deployment")
     if last["deployment"] not in ("", current["id"]):
         raise InvalidRequest(f"deployment {current['id']} took the place of {last['deployment']}; use start for it")
-    execution = start_attempt(service, last["cluster"], settings, forced=True)
     enrolment = parse_enrolment(tags, service["serviceName"])
-    mesh = mesh_id({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner})
+    account = service["serviceArn"].split(":")[4]
+    mesh = mesh_id({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}, account)
+    held = table.claim(mesh, enrolment.virtual_service or "")
+    if held and (held["document"] or {}).get("deployment") == current["id"]:
+        raise InvalidRequest(f"deployment {current['id']} is at work already, in execution {held['execution']}")
+    execution = start_attempt(service, last["cluster"], settings, forced=True)
     signal = {"signal": request.signal, "by": caller}
     table.record(mesh, enrolment.virtual_service or "", execution, "signal", signal)
     return {"execution": execution}

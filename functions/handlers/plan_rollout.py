@@ -6,13 +6,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.deployment import primary
 from domain.enrolment import mesh_id
 from domain.errors import ClaimHeld, NotFound, Refused
 from domain.health import judge
-from domain.planning import plan_steps, routes_of, seconds_to_settle, tasks_per_percent
+from domain.planning import plan_steps, routes_of, seconds_to_settle, shares_of, tasks_per_percent
 from domain.policy import Policy, parse_policy
 from domain.rollout import start_position
-from domain.weights import TOTAL, read_weights
+from domain.weights import read_weights
 from gateways import alarms, ecs
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
@@ -54,7 +55,7 @@ def handler(event: Document, context: LambdaContext) -> Document:
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
     except ClaimHeld as error:
-        wake_paused(table.claim(*claim[:2]), event["service"])
+        wake_paused(table.claim(*claim[:2]), event)
         answer = _wait(event, policy, str(error))
     if answer["outcome"] != "Planned":
         table.release_virtual_service(*claim)
@@ -68,16 +69,17 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     routes = Mesh.of(subject, settings).describe_routes(subject["virtualRouter"])
     moving = routes_of(routes, candidate, subject["virtualService"])
     before = {route["routeName"]: read_weights(route["spec"]) for route in moving}
-    share, finished = remembered.moved_away(event["service"]), remembered.finished(event["service"])
-    wanted = TOTAL
-    if finished and finished[0] == event["application"] and not event.get("forced"):
-        if share is None:
-            return {"outcome": "Nothing To Do", "reason": _unchanged(candidate, finished[1])}
-        wanted = share
+    service = ecs.describe_service(event["service"], event["cluster"])
+    finished, shares = remembered.finished(event["service"]), None
+    if finished and finished.application == event["application"] and not event.get("forced"):
+        shares = _shares_to_bring_back(event, service, remembered)
+        if shares is None:
+            remembered.remember_finished(event, finished.outcome)
+            return {"outcome": "Nothing To Do", "reason": _unchanged(candidate, finished.outcome)}
     density = tasks_per_percent(before, candidate, healthy_tasks(subject, before, settings))
-    steps = plan_steps(before, candidate, policy, density, wanted)
+    steps = plan_steps(before, candidate, policy, density, shares)
     if not steps:
-        remembered.remember_finished(event["service"], event["application"], "Nothing To Do")
+        remembered.remember_finished(event, "Nothing To Do")
         remembered.forget_moved_away(event["service"])
         reason = f"{candidate} carries all the traffic of {subject['virtualService']} already: no canary took place"
         return {"outcome": "Nothing To Do", "reason": reason}
@@ -85,7 +87,6 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     unknown = sorted(set(policy.alarms) - set(states))
     if unknown:
         raise Refused(f"the rollout policy names CloudWatch alarms that do not exist: {', '.join(unknown)}")
-    service = ecs.describe_service(event["service"], event["cluster"])
     tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     health = judge(service, event["deployment"], tasks, policy.alarms, states)
     if health.superseded:
@@ -104,6 +105,20 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     _keep(event, plan, table)
     position = start_position(plan, event["turns"] * policy.check_every_seconds)
     return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
+
+
+def _shares_to_bring_back(event: Document, service: Document, remembered: Remembered) -> dict[str, int] | None:
+    """Read what was taken off the node for the revision that its service runs now, or that ECS threw out again."""
+    moved, current = remembered.moved_away(event["service"]), primary(service)
+    if moved is None or current is None:
+        return None
+    revision, before = moved
+    thrown_out = remembered.rolled_back(event["service"]) == event["deployment"]
+    return (
+        shares_of(before, event["subject"]["virtualNode"])
+        if thrown_out or current["taskDefinition"] == revision
+        else None
+    )
 
 
 def _unchanged(candidate: str, outcome: str) -> str:

@@ -29,6 +29,8 @@ from domain.sidecar import is_injected
 from gateways import ecs, executions, queues
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from handlers.attempts import start_attempt
+from handlers.wake import wake_paused
 from observability import logger, metrics
 from settings import Settings
 
@@ -79,9 +81,13 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
         return "Not enrolled: nothing is touched"
     table = RolloutTable(settings.rollout_table)
     current = primary(service)
-    if deployment.rolls_back and current and current["id"] == deployment.deployment:
-        Remembered(settings.rollout_table).remember_rolled_back(service["serviceArn"], deployment.deployment)
-    if deployment.name == FAILED or deployment.rolls_back:
+    gone_back = deployment.rolls_back and current is not None and current["id"] == deployment.deployment
+    if gone_back:
+        remembered = Remembered(settings.rollout_table)
+        remembered.remember_rolled_back(service["serviceArn"], deployment.deployment)
+        if remembered.moved_away(service["serviceArn"]):
+            start_attempt(service, deployment.cluster, settings)
+    if deployment.name == FAILED or gone_back:
         _abort_rollout(deployment, table)
     has_sidecar = bool(
         deployment.name == IN_PROGRESS
@@ -90,11 +96,18 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
     )
     ignored = reason_to_ignore(deployment, service, has_sidecar)
     if ignored:
+        _wake_older(deployment, table)
         return f"Nothing to do: {ignored}"
     attempt = table.claim_deployment(service["serviceArn"], deployment.deployment)
     document = {"service": service["serviceArn"], "cluster": deployment.cluster, "deployment": deployment.deployment}
     started = executions.start(settings.state_machine_arn, execution_name(deployment.deployment, attempt), document)
     return None if started else "Nothing to do: the deployment has its execution already"
+
+
+def _wake_older(event: DeploymentEvent, table: RolloutTable) -> None:
+    """Let a paused rollout see that its service has a newer deployment."""
+    for claim in table.claims():
+        wake_paused(claim, {"service": event.service.text, "deployment": event.deployment})
 
 
 def _abort_rollout(event: DeploymentEvent, table: RolloutTable) -> None:
@@ -105,6 +118,10 @@ def _abort_rollout(event: DeploymentEvent, table: RolloutTable) -> None:
             continue
         if (document["deployment"] == event.deployment) == (event.name == FAILED):
             signal = Signal(f"{event.deployment} {event.name}", ABORT, f"Amazon ECS: {event.reason or event.name}")
-            token = table.give_signal(claim["mesh"], claim["virtualService"], claim["execution"], signal)
+            try:
+                token = table.give_signal(claim["mesh"], claim["virtualService"], claim["execution"], signal)
+            except NotFound as error:
+                logger.info("Nothing to abort", reason=str(error))
+                continue
             if token:
                 executions.wake(token)

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from domain.errors import MeshiftError
 from domain.outcome import needs_people, summarise
 from domain.rollout import foreign_edits, weights_ever_written
-from domain.weights import read_weights, with_weights
+from domain.weights import own_weights, with_weights
 from gateways import announcements, executions
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
@@ -43,10 +43,11 @@ def _look(claim: dict[str, Any], settings: Settings) -> None:
         outcome, reason, weights = _put_back(document, status, settings)
         result = summarise({**document, "outcome": outcome, "reason": reason}, weights)
         table.record(*key, "outcome", result)
+        remembered = Remembered(settings.rollout_table)
+        if "away" in document["plan"] or status == "ABORTED":
+            remembered.forget_moved_away(document["service"])
         if status == "ABORTED" and outcome == "Rolled Back" and "application" in document:  # a person's decision
-            Remembered(settings.rollout_table).remember_finished(
-                document["service"], document["application"], f"its execution ended as {status}"
-            )
+            remembered.remember_finished(document, "its execution was stopped")
         announcements.announce_outcome(settings.topic_arn, result, document, needs_people(outcome))
         metrics.add_metric("RolloutRecovered", MetricUnit.Count, 1)
         logger.warning(outcome, reason=reason, execution=claim["execution"])
@@ -59,7 +60,7 @@ def _put_back(document: dict[str, Any], status: str, settings: Settings) -> tupl
     why, before, router = f"the execution ended as {status}", plan["before"], plan["virtualRouter"]
     try:
         routes = {name: mesh.describe_route(router, name) for name in plan["routes"]}
-        present = {name: read_weights(route["spec"]) for name, route in routes.items()}
+        present = {name: own_weights(route["spec"], before[name]) for name, route in routes.items()}
     except MeshiftError as error:
         return "Frozen", f"{why}, and its route cannot be put back: {error}", None
     foreign = foreign_edits(present, weights_ever_written(plan))
@@ -68,7 +69,7 @@ def _put_back(document: dict[str, Any], status: str, settings: Settings) -> tupl
         return "Frozen", f"{why}, and somebody else set {foreign}; it is left as it is", told
     for name, route in routes.items():
         mesh.update_route(router, name, with_weights(route["spec"], before[name]), route["metadata"]["version"])
-        found = read_weights(mesh.describe_route(router, name)["spec"])
+        found = own_weights(mesh.describe_route(router, name)["spec"], before[name])
         if found != before[name]:
             raise RuntimeError(f"route {name} has the weights {found} after {before[name]} were written")
     return "Rolled Back", why, before[plan["routes"][0]]

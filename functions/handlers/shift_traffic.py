@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.enrolment import mesh_id
 from domain.rollout import foreign_edits, weights_before, weights_written
-from domain.weights import read_weights, with_weights
+from domain.weights import own_weights, with_weights
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
 from observability import logger, metrics, tell_execution
@@ -30,8 +30,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     mesh, table = Mesh.of(subject, settings), RolloutTable(settings.rollout_table)
     claim = mesh_id(subject), subject["virtualService"], event["execution"]
     routes = {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}
-    present = {name: read_weights(route["spec"]) for name, route in routes.items()}
-    foreign = foreign_edits(present, weights_written(plan, position) if back else weights_before(plan, position))
+    present = {name: own_weights(route["spec"], target[name]) for name, route in routes.items()}
+    own = weights_written(plan, position) if back else weights_before(plan, position)
+    foreign = foreign_edits(present, own)
     if foreign:
         return _refused(f"somebody else set {foreign}; it is left as it is")
     # Read after the routes: recovery fences the claim first and then moves the routes on, so one of both is seen.
@@ -40,8 +41,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     for name, route in routes.items():
         if present[name] != target[name]:
             _write(mesh, plan["virtualRouter"], route, target[name])
-            change = {"route": name, "from": present[name], "to": target[name]}
-            table.record(*claim, "weights", change)
+        # Also what is there already, if it was not before this step: a try before wrote it and could not say so.
+        if target[name] != own[0][name] or present[name] != target[name]:
+            table.record(*claim, "weights", {"route": name, "from": own[0][name], "to": target[name]})
     logger.info("Shifted", weights=target)
     return {"shifted": True, "reason": f"the routes have the weights {target}"}
 
@@ -49,7 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _write(mesh: Mesh, router: str, route: dict[str, Any], weights: dict[str, int]) -> None:
     name = route["routeName"]
     mesh.update_route(router, name, with_weights(route["spec"], weights), route["metadata"]["version"])
-    found = read_weights(mesh.describe_route(router, name)["spec"])
+    found = own_weights(mesh.describe_route(router, name)["spec"], weights)
     if found != weights:
         raise RuntimeError(f"route {name} has the weights {found} after {weights} were written")
 

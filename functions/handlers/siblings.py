@@ -11,25 +11,38 @@ from gateways import ecs
 from gateways.remembered import Remembered
 from settings import Settings
 
+Weights = Mapping[str, Mapping[str, int]]
+
 
 def healthy_tasks(
-    subject: Mapping[str, Any], weights: Mapping[str, Mapping[str, int]], settings: Settings
+    subject: Mapping[str, Any], weights: Weights, settings: Settings, *, idle_proven: bool = False
 ) -> dict[str, int]:
-    """Count the running tasks with a healthy Envoy of each node beside the candidate that a service of ours brought."""
+    """Count the running tasks with a healthy Envoy of each node beside the candidate that a service of ours brought.
+
+    With `idle_proven`, a node that carries nothing counts only if what its service runs now has carried all the
+    traffic before: a version that was rolled back is healthy too.
+    """
     remembered, counts = Remembered(settings.rollout_table), {}
     for node in sorted({name for each in weights.values() for name in each} - {subject["virtualNode"]}):
         arn = remembered.service_of(mesh_id(subject), node)
         if arn is not None:
-            counts[node] = _count(arn)
+            idle = not any(each.get(node) for each in weights.values())
+            counts[node] = _count(arn, remembered if idle_proven and idle else None)
     return counts
 
 
-def _count(service_arn: str) -> int:
+def _count(service_arn: str, proven_by: Remembered | None) -> int:
     cluster = service_arn.split("/")[1]
     try:
         service = ecs.describe_service(service_arn, cluster)
     except NotFound:
         return 0
     current = primary(service)
+    if current is None:
+        return 0
+    if proven_by:
+        finished = proven_by.finished(service_arn)
+        if finished is None or not finished.proven or finished.deployment != current["id"]:
+            return 0
     tasks = ecs.list_running_tasks(service["serviceName"], cluster)
-    return envoy_health(tasks, current["taskDefinition"]).count("HEALTHY") if current else 0
+    return envoy_health(tasks, current["taskDefinition"]).count("HEALTHY")

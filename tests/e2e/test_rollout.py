@@ -175,16 +175,19 @@ def test_a_signal_without_a_rollout_is_refused_in_one_line(apps, stopped):
     )
 
 
-def test_a_service_that_carries_everything_gives_it_away_before_it_is_redeployed(apps, promoted, stopped):
-    """serviceB is idle and healthy: serviceBv2 gets Envoy while serviceB carries the traffic."""
-    known = len(apps.executions(promoted))
+def test_a_service_that_carries_everything_gives_it_away_before_it_is_redeployed(apps, joined, promoted, stopped):
+    """serviceBv2 has carried everything before, and is idle and healthy: it takes over meanwhile."""
+    known = len(apps.executions(joined))
     apps.write_policy("quick")
-    apps.deploy_image("serviceBv2", "serviceb:5")
-    wait_for("its traffic goes away", lambda: apps.weights() == {"serviceB": 100, "serviceBv2": 0})
-    assert apps.containers("serviceBv2") == ["app"]
-    apps.outcome(promoted, "Redeployed", "Refused", known=known)
-    output = apps.outcome(promoted, "Promoted", "Rolled Back", "Refused", known=known + 1)
-    assert (output["outcome"], apps.weights()) == ("Promoted", {"serviceB": 0, "serviceBv2": 100})
+    assert apps.operate("retry", MESH, VIRTUAL_SERVICE)[0] == 0
+    apps.outcome(joined, "Promoted", "Rolled Back", "Refused", known=known)
+    assert apps.weights() == {"serviceB": 100, "serviceBv2": 0}
+    apps.deploy_image("serviceB", "serviceb:5")
+    wait_for("its traffic goes away", lambda: apps.weights() == {"serviceB": 0, "serviceBv2": 100})
+    assert apps.containers("serviceB") == ["app"]
+    apps.outcome(joined, "Redeployed", "Refused", known=known + 1)
+    output = apps.outcome(joined, "Promoted", "Rolled Back", "Refused", known=known + 2)
+    assert (output["outcome"], apps.weights()) == ("Promoted", {"serviceB": 100, "serviceBv2": 0})
 
 
 @pytest.mark.parametrize(
@@ -213,10 +216,10 @@ def test_what_makes_no_sense_is_refused_with_its_reason_and_nothing_is_changed(a
     assert nodes(apps) == before_in_mesh
 
 
-def test_a_node_that_carries_all_traffic_has_nothing_to_do(apps, promoted):
-    known = len(apps.executions(promoted))
-    apps.ecs.update_service(cluster="apps", service="serviceBv2", forceNewDeployment=True)
-    output = apps.outcome(promoted, "Nothing To Do", "Promoted", "Refused", known=known)
+def test_an_application_that_is_known_has_nothing_to_do(apps, joined, promoted):
+    known = len(apps.executions(joined))
+    apps.ecs.update_service(cluster="apps", service="serviceB", forceNewDeployment=True)
+    output = apps.outcome(joined, "Nothing To Do", "Promoted", "Refused", known=known)
     assert output["outcome"] == "Nothing To Do"
 
 

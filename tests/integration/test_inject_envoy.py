@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 from moto.ecs.models import ecs_backends
@@ -9,7 +10,7 @@ from gateways.rollout_table import RolloutTable
 from handlers import plan_rollout, recover_rollout, shift_traffic
 from handlers.inject_envoy import handler
 from tests.integration.conftest import batch, make_service
-from tests.shapes import SUBJECT, route_spec
+from tests.shapes import SUBJECT, route_spec, task_definition
 
 
 def current(aws, service):
@@ -45,6 +46,18 @@ def test_what_is_foreign_comes_back_equal(aws, mesh, service, context):
     assert application == before["containerDefinitions"][0]
 
 
+def test_a_revision_that_was_registered_as_it_would_be_again_is_left_alone(aws, mesh, service, context):
+    """Whatever ECS makes of Meshift's own container, it is registered once: here it answers another time-out."""
+    handler(service.document(subject=SUBJECT), context)
+    revision = aws("ecs").list_task_definitions(familyPrefix="serviceBv2")["taskDefinitionArns"][-1]
+    backend = ecs_backends["123456789012"]["us-east-1"]
+    backend.task_definitions["serviceBv2"][2].container_definitions[-1]["startTimeout"] = 119
+    (deployment,) = next(iter(backend.services.values())).deployments
+    deployment["id"], deployment["taskDefinition"] = "ecs-svc/second", revision
+    document = service.document(deployment="ecs-svc/second", execution="another", subject=SUBJECT)
+    assert handler(document, context)["outcome"] == "Present"
+
+
 def test_a_second_try_of_the_same_execution_registers_nothing_more(aws, mesh, service, context):
     """moto leaves deployments[] on the old revision; on ECS the update makes a deployment of the new one."""
     handler(service.document(subject=SUBJECT), context)
@@ -70,6 +83,40 @@ def test_a_revision_that_ecs_rolled_back_to_is_left_alone_until_it_is_deployed_a
     assert "ECS rolled the service back" in answer["reason"]
     table.remember_rolled_back(service.arn, "ecs-svc/an-earlier-one")
     assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
+
+
+def test_the_stacks_parameters_say_how_traffic_comes_to_envoy_and_who_measures(
+    aws, mesh, service, context, monkeypatch
+):
+    monkeypatch.setenv("INTERCEPTION", "proxy")
+    monkeypatch.setenv("METRICS_SIDECAR", "true")
+    monkeypatch.setenv("TRACING_SIDECAR", "true")
+    assert handler(service.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
+    revision, _ = current(aws, service)
+    assert [each["name"] for each in revision["containerDefinitions"]] == ["app", "envoy", "meshift-collector"]
+    assert "proxyConfiguration" not in revision
+    assert "awsxray" in revision["containerDefinitions"][-1]["environment"][0]["value"]
+
+
+def test_a_raised_size_is_in_the_reason(aws, mesh, context):
+    containers = [{**task_definition()["containerDefinitions"][0], "memory": 1024}]
+    service = make_service(aws, containerDefinitions=containers)
+    assert "raised from 512 CPU units and 1024 MiB" in handler(service.document(subject=SUBJECT), context)["reason"]
+
+
+def test_a_role_that_meshift_may_not_pass_is_a_refusal(aws, mesh, service, context):
+    message = "User is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/execution"
+    denied = {"Error": {"Code": "AccessDeniedException", "Message": message}}
+    answer = SimpleNamespace(status_code=400), denied
+    events, event = aws("ecs").meta.events, "before-call.ecs.RegisterTaskDefinition"
+    events.register_first(event, lambda **_: answer, unique_id="denied")
+    try:
+        refusal = handler(service.document(subject=SUBJECT), context)
+    finally:
+        events.unregister(event, unique_id="denied")
+    assert refusal["outcome"] == "Refused"
+    assert "ECS registers no revision of serviceBv2 with Envoy" in refusal["reason"]
+    assert message in refusal["reason"]
 
 
 def test_a_deleted_service_is_refused(aws, mesh, service, context):
@@ -124,7 +171,10 @@ def test_a_service_that_carries_traffic_gives_it_away_before_it_is_redeployed(aw
     assert shift_traffic.handler({**document, "to": "step"}, context)["shifted"]
     assert weights(mesh) == {"serviceB": 100, "serviceBv2": 0}
     assert handler(document, context)["outcome"] == "Redeployed"
-    assert Remembered("rollouts").moved_away(carrying.arn) == 40
+    revision, before = Remembered("rollouts").moved_away(carrying.arn)
+    assert before == {SUBJECT["virtualRouter"]: {"serviceB": 60, "serviceBv2": 40}}
+    described = aws("ecs").describe_services(cluster="apps", services=[carrying.arn])["services"][0]
+    assert revision == described["taskDefinition"]
 
 
 def test_the_traffic_comes_back_when_the_redeployment_does_not_happen(aws, mesh, carrying, context):
@@ -141,8 +191,10 @@ def test_what_a_dead_execution_took_away_comes_back(aws, mesh, carrying, context
     document = carrying.document(subject=SUBJECT)
     document |= handler(document, context)
     shift_traffic.handler({**document, "to": "step"}, context)
+    Remembered("rollouts").remember_moved_away(carrying.arn, "a:revision", {})
     recover_rollout.handler(batch({}), context)
     assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
+    assert Remembered("rollouts").moved_away(carrying.arn) is None
     assert RolloutTable("rollouts").claims() == []
 
 
@@ -153,10 +205,13 @@ def test_the_share_that_was_taken_off_comes_back_by_a_rollout_of_the_same_applic
     policy = {"steps": [{"weight": 25}]}
     aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String")
     remembered = Remembered("rollouts")
-    remembered.remember_finished(carrying.arn, "same", "Promoted")
     document = carrying.document(subject=SUBJECT, application="same")
+    remembered.remember_finished(document, "Promoted")
     assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
-    remembered.remember_moved_away(carrying.arn, 40)
+    before = {SUBJECT["virtualRouter"]: {"serviceB": 60, "serviceBv2": 40}}
+    remembered.remember_moved_away(carrying.arn, "another:revision", before)
+    assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
+    remembered.remember_moved_away(carrying.arn, carrying.task_definition, before)
     plan = plan_rollout.handler(document, context)["plan"]
     assert [step["weights"][SUBJECT["virtualRouter"]]["serviceBv2"] for step in plan["steps"]] == [25, 40]
 
@@ -172,6 +227,45 @@ def test_without_siblings_that_can_carry_it_a_service_is_redeployed_in_place(
     assert handler(carrying.document(subject=SUBJECT), context)["outcome"] == "Redeployed"
     assert weights(mesh) == {"serviceB": 0, "serviceBv2": 100}
     assert RolloutTable("rollouts").claims() == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "deployment", "expected"),
+    [
+        ("Promoted", "its own", "Carries Traffic"),
+        ("Nothing To Do", "its own", "Carries Traffic"),
+        ("Rolled Back", "its own", "Redeployed"),
+        ("Promoted", "an earlier one", "Redeployed"),
+        (None, "its own", "Redeployed"),
+    ],
+)
+def test_an_idle_version_takes_over_only_if_it_has_carried_everything_before(
+    aws, mesh, carrying, context, outcome, deployment, expected
+):
+    """A version that was rolled back runs with healthy Envoys too."""
+    set_weights(mesh, 0, 100)
+    stable = aws("ecs").describe_services(cluster="apps", services=["serviceB"])["services"][0]
+    own = stable["deployments"][0]["id"] if deployment == "its own" else "ecs-svc/earlier"
+    if outcome:
+        finished = {"service": stable["serviceArn"], "deployment": own, "application": "x"}
+        Remembered("rollouts").remember_finished(finished, outcome)
+    assert handler(carrying.document(subject=SUBJECT), context)["outcome"] == expected
+
+
+def test_traffic_comes_back_when_ecs_throws_the_redeployment_out(aws, mesh, carrying, context):
+    """The earlier revision has its sidecar: the share that was taken off it is brought back by a rollout."""
+    remembered = Remembered("rollouts")
+    document = carrying.document(subject=SUBJECT)
+    remembered.remember_rolled_back(carrying.arn, carrying.deployment)
+    remembered.remember_moved_away(carrying.arn, "thrown:out", {SUBJECT["virtualRouter"]: {"serviceBv2": 100}})
+    bare = handler(document, context)
+    assert (bare["outcome"], "stays where it is" in bare["reason"]) == ("Refused", True)
+    set_weights(mesh, 100, 0)
+    policy = {"steps": [{"weight": 25}]}
+    aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String")
+    remembered.remember_finished({**document, "application": "same"}, "Promoted")
+    planned = plan_rollout.handler({**document, "application": "same"}, context)
+    assert planned["outcome"] == "Planned"
 
 
 def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused(aws, mesh, carrying, context):

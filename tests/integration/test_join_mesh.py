@@ -201,6 +201,26 @@ def test_a_virtual_service_belongs_to_one_cluster(aws, apps, context):
     assert remembered.service_of("apps", "mine") is None
 
 
+def test_a_router_of_others_is_not_taken_over_by_naming_it(aws, mesh, context):
+    """The router serves a virtual service of another name; a tag that names the router must not move its weights."""
+    for name, document in (("orders", {"listeners": [{"portMapping": {"port": 80, "protocol": "http2"}}]}),):
+        mesh.create_virtual_router(meshName="apps", virtualRouterName=name, spec=document)
+    targets = {"action": {"weightedTargets": [{"virtualNode": "serviceB", "weight": 100}]}, "match": {"prefix": "/"}}
+    mesh.create_route(meshName="apps", virtualRouterName="orders", routeName="orders", spec={"http2Route": targets})
+    answer = join(make_service(aws, {**TAGS, "meshift:virtual-service": "orders"}, name="intruder"), context)
+    assert answer["outcome"] == "Refused"
+    assert "virtual router orders is there, serves serviceB" in answer["reason"]
+    assert mesh.list_virtual_services(meshName="apps")["virtualServices"][0]["virtualServiceName"] == NAME
+
+
+def test_a_join_that_was_cut_off_is_finished_by_the_next_try(aws, apps, context):
+    service = make_service(aws)
+    join(service, context)
+    apps.delete_virtual_service(meshName="apps", virtualServiceName=NAME)
+    assert join(service, context)["outcome"] == "Joined"
+    assert apps.describe_virtual_service(meshName="apps", virtualServiceName=NAME)
+
+
 def test_an_older_deployment_joins_nothing(aws, apps, context):
     service = make_service(aws)
     assert handler(service.document(deployment="ecs-svc/older"), context)["outcome"] == "Superseded"

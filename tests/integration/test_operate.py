@@ -68,6 +68,26 @@ def test_a_paused_rollout_is_woken(aws, rollout, ask):
     assert woken == [{"taskToken": "the token", "output": "{}"}]
 
 
+def test_nothing_takes_the_place_of_an_abort(rollout, ask):
+    assert ask(signal="abort", **WHERE)[0] == 200
+    for signal in ("resume", "skip-wait", "promote", "pause"):
+        status, answer = ask(signal=signal, **WHERE)
+        assert (status, "is being aborted" in answer["message"]) == (404, True)
+    assert rollout.claim(*CLAIM[:2])["signal"].name == "abort"
+
+
+def test_a_mesh_of_ones_own_may_be_named_with_its_owner(rollout, ask):
+    assert ask(signal="pause", **{**WHERE, "mesh": "apps@123456789012"})[0] == 200
+    assert rollout.claim(*CLAIM[:2])["signal"].name == "pause"
+
+
+def test_start_with_tags_that_make_no_sense_starts_nothing(aws, ask):
+    make_service(aws, {"meshift:mesh": "apps", "meshift:protocol": "soap"}, name="odd")
+    assert ask(signal="start", service="odd", cluster="apps")[0] == 400
+    machine = os.environ["STATE_MACHINE_ARN"]
+    assert aws("stepfunctions").list_executions(stateMachineArn=machine)["executions"] == []
+
+
 def test_without_a_rollout_there_is_nothing_to_steer(aws, ask):
     status, answer = ask(signal="pause", **WHERE)
     assert (status, answer["message"]) == (404, "no rollout of serviceb.apps.local in mesh apps is at work")
@@ -81,6 +101,9 @@ def test_a_rollout_that_is_being_recovered_takes_no_signal(rollout, ask):
 
 def test_retry_starts_the_last_deployment_again_even_if_its_application_is_known(aws, rollout, ask, service):
     rollout.claim_deployment(service.arn, service.deployment)
+    status, answer = ask(signal="retry", **WHERE)
+    assert (status, "is at work already" in answer["message"]) == (400, True)
+    rollout.release_virtual_service(*CLAIM)
     status, answer = ask(signal="retry", **WHERE)
     assert status == 200
     execution = aws("stepfunctions").describe_execution(executionArn=answer["execution"])

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from gateways.remembered import Remembered
+from gateways.rollout_table import RolloutTable
 from handlers.receive_deployment import handler
 from tests.integration.conftest import batch, make_service
 from tests.shapes import TAGS, event
@@ -160,3 +161,42 @@ def test_an_event_of_another_accounts_service_starts_nothing(deployment_event, e
     foreign["resources"] = [foreign["resources"][0].replace("123456789012", "210987654321")]
     handler(batch(foreign), context)
     assert executions() == {}
+
+
+@pytest.fixture
+def claimed(service):
+    """A rollout of an earlier deployment of the service is at work."""
+    table = RolloutTable("rollouts")
+    claim = "apps", "serviceb.apps.local", "arn:aws:states:us-east-1:123456789012:execution:rollout:ecs-svc-1-1"
+    table.claim_virtual_service(*claim)
+    document = {"service": service.arn, "deployment": "ecs-svc/1", "application": "x"}
+    table.keep_plan(*claim, {**document, "plan": {}})
+    return lambda: (table.claim(*claim[:2]) or {}).get("signal")
+
+
+GONE_BACK = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
+
+
+def test_a_rollout_is_aborted_when_ecs_gives_its_deployment_up(deployment_event, claimed, context):
+    handler(batch(deployment_event("SERVICE_DEPLOYMENT_FAILED")), context)
+    assert claimed() is None, "another deployment failed"
+    handler(batch(deployment_event("SERVICE_DEPLOYMENT_FAILED", deploymentId="ecs-svc/1", reason="tasks")), context)
+    assert (claimed().name, claimed().by) == ("abort", "Amazon ECS: tasks")
+
+
+def test_a_rollout_is_aborted_when_ecs_goes_back_and_not_by_a_late_word_of_it(deployment_event, claimed, context):
+    late = deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=GONE_BACK, deploymentId="ecs-svc/late")
+    handler(batch(late), context)
+    assert claimed() is None
+    handler(batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=GONE_BACK)), context)
+    assert claimed().name == "abort"
+
+
+def test_traffic_that_was_taken_off_a_service_is_seen_to_when_ecs_goes_back(
+    service, deployment_event, executions, context
+):
+    handler(batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=GONE_BACK)), context)
+    assert executions() == {}
+    Remembered("rollouts").remember_moved_away(service.arn, "a:revision", {"route": {"serviceBv2": 100}})
+    handler(batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=GONE_BACK)), context)
+    assert len(executions()) == 1

@@ -6,6 +6,7 @@ import os
 import pytest
 from botocore.exceptions import ClientError
 
+from domain.joining import with_target
 from domain.operations import Signal
 from domain.weights import with_weights
 from gateways.mesh import Mesh, _client
@@ -466,7 +467,10 @@ def test_a_newer_deployment_wakes_the_paused_rollout_of_its_own_service(aws, doc
     table.give_signal(*claim, Signal("1", "pause", "ann"))
     table.keep_token(*claim, "the token")
     with answered(aws("stepfunctions"), "SendTaskSuccess", woken):
-        newer = {**document, "execution": document["execution"] + "-second"}
+        second = {**document, "execution": document["execution"] + "-second"}
+        assert plan_rollout.handler(second, context)["outcome"] == "Wait"
+        assert woken == [], "the same deployment again is no reason to go on"
+        newer = {**second, "deployment": "ecs-svc/newer"}
         assert plan_rollout.handler(newer, context)["outcome"] == "Wait"
         assert plan_rollout.handler({**newer, "service": "another"}, context)["outcome"] == "Wait"
     assert [each["taskToken"] for each in woken] == ["the token"]
@@ -482,3 +486,55 @@ def test_a_signal_that_comes_before_the_pause_has_its_token_ends_it_at_once(aws,
         pause_rollout.handler(paused, context)
         pause_rollout.handler({**paused, "position": {**rollout["position"], "signal": "2"}}, context)
     assert [each["taskToken"] for each in woken] == ["the token"]
+
+
+def test_a_node_that_joins_while_a_rollout_is_at_work_is_no_foreign_edit(mesh, document, context):
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    name = SUBJECT["virtualRouter"]
+    node = {
+        "listeners": [{"portMapping": {"port": 80, "protocol": "http2"}}],
+        "serviceDiscovery": {"dns": {"hostname": "serviceBv3.apps.local"}},
+    }
+    mesh.create_virtual_node(meshName="apps", virtualNodeName="serviceBv3", spec=node)
+    mesh.update_route(
+        meshName="apps", virtualRouterName=name, routeName=name, spec=with_target(spec(mesh), "serviceBv3")
+    )
+    assert check_health.handler(rollout, context)["next"] == "Shift"
+    second = {**rollout, "position": {**rollout["position"], "step": 1, "from": 0}}
+    assert shift_traffic.handler({**second, "to": "step"}, context)["shifted"]
+    assert weights(mesh) == {"serviceB": 0, "serviceBv2": 100, "serviceBv3": 0}
+    assert shift_traffic.handler({**second, "to": "before"}, context)["shifted"]
+    assert weights(mesh) == {"serviceB": 100, "serviceBv2": 0, "serviceBv3": 0}
+
+
+def test_a_stopped_version_is_not_rolled_out_again_by_itself(aws, mesh, document, context):
+    """Its traffic had been taken off for it: that share is forgotten with it."""
+    remembered, execution = Remembered("rollouts"), document["execution"]
+    states = aws("stepfunctions")
+    states.start_execution(stateMachineArn=os.environ["STATE_MACHINE_ARN"], name="ecs-svc-1-1", input="{}")
+    remembered.remember_moved_away(document["service"], "a:revision", {SUBJECT["virtualRouter"]: {"serviceBv2": 100}})
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    states.stop_execution(executionArn=execution)
+    recover_rollout.handler(batch({}), context)
+    assert remembered.moved_away(document["service"]) is None
+    assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
+    assert plan_rollout.handler({**document, "forced": True}, context)["outcome"] == "Planned"
+
+
+def test_a_try_that_could_not_say_what_it_wrote_is_in_the_history_all_the_same(aws, mesh, document, context):
+    rollout = planned(document, context)
+    name = SUBJECT["virtualRouter"]
+    written = with_weights(route_spec(), {"serviceB": 75, "serviceBv2": 25})
+    mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=written)
+    assert shift_traffic.handler({**rollout, "to": "step"}, context)["shifted"]
+    items = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    (line,) = [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith("#weights")]
+    assert line["to"] == {"serviceB": 75, "serviceBv2": 25}
+
+
+def test_a_claim_that_was_taken_before_a_task_failed_is_given_back_at_the_end(document, context):
+    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], document["execution"])
+    finish_rollout.handler({**document, "outcome": "Refused", "reason": "Plan Rollout failed"}, context)
+    assert RolloutTable("rollouts").claims() == []

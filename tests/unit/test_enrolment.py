@@ -49,6 +49,7 @@ def test_all_tags_are_understood():
         ("meshift:protocol", "HTTP", "one of http, http2, grpc, tcp"),
         ("meshift:hostname", "not a host", "a DNS name"),
         ("meshift:policy", "../default", "the name of a rollout policy"),
+        ("meshift:adopt", "yes", "true or false"),
         ("meshift:virtual-nod", "x", "did you mean meshift:virtual-node?"),
         ("meshift:zzz", "x", "knows no such tag; known are meshift:mesh"),
     ],
@@ -64,6 +65,10 @@ def test_a_tag_that_makes_no_sense_is_refused_by_name(tag, value, says):
         ({"deploymentController": {"type": "CODE_DEPLOY"}}, "deployed by CODE_DEPLOY"),
         ({"deploymentController": {"type": "EXTERNAL"}}, "deployed by EXTERNAL"),
         ({"schedulingStrategy": "DAEMON"}, "DAEMON service"),
+        ({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}, "the strategy BLUE_GREEN"),
+        ({"deploymentConfiguration": {"strategy": "LINEAR"}}, "the strategy LINEAR"),
+        ({"deploymentConfiguration": {"strategy": "CANARY"}}, "the strategy CANARY"),
+        ({"launchType": "EXTERNAL"}, "ECS Anywhere"),
         ({"deployments": [{"status": "PRIMARY", "serviceConnectConfiguration": {"enabled": True}}]}, "Service Connect"),
     ],
 )

@@ -1,12 +1,13 @@
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Refused
-from domain.planning import plan_away, plan_steps, routes_of, seconds_to_settle, tasks_per_percent
+from domain.planning import plan_away, plan_steps, routes_of, seconds_to_settle, shares_of, tasks_per_percent
 from domain.policy import parse_policy
 
 PRESENT = {"route": {"serviceB": 100, "serviceBv2": 0}}
@@ -63,9 +64,18 @@ def test_a_candidate_with_all_the_weight_has_no_steps(weights):
 
 
 def test_a_share_that_comes_back_stops_where_it_was():
-    steps = plan_steps(PRESENT, "serviceBv2", policy(), 0.0, share=40)
+    steps = plan_steps(PRESENT, "serviceBv2", policy(), 0.0, {"route": 40})
     assert candidates(steps) == [25, 40]
-    assert plan_steps({"route": {"serviceB": 60, "serviceBv2": 40}}, "serviceBv2", policy(), 0.0, share=40) == []
+    assert plan_steps({"route": {"serviceB": 60, "serviceBv2": 40}}, "serviceBv2", policy(), 0.0, {"route": 40}) == []
+
+
+def test_each_route_gets_back_what_was_its_own():
+    had = {"all": {"v1": 75, "v2": 25}, "header": {"v1": 0, "v2": 100}, "other": {"v1": 100, "v2": 0}}
+    away = {route: {"v1": 100, "v2": 0} for route in had}
+    steps = plan_steps(away, "v2", policy(), 0.0, shares_of(had, "v2"))
+    assert steps[-1]["weights"] == had
+    assert [step["weights"]["header"]["v2"] for step in steps] == [25, 50, 100]
+    assert {step["weights"]["other"]["v2"] for step in steps} == {0}
 
 
 def test_several_routes_move_together_from_wherever_they_are():
@@ -81,6 +91,11 @@ def test_several_routes_move_together_from_wherever_they_are():
 def test_each_step_needs_tasks_in_proportion_to_the_stable_side():
     density = tasks_per_percent(PRESENT, "serviceBv2", {"serviceB": 10})
     assert [step["tasks"] for step in plan_steps(PRESENT, "serviceBv2", policy(), density)] == [3, 5, 10]
+
+
+def test_the_route_whose_stable_side_is_biggest_for_its_share_counts():
+    before = {"all": {"v1": 100, "v2": 0}, "header": {"v1": 50, "v2": 50}}
+    assert tasks_per_percent(before, "v2", {"v1": 10}) == 0.2
 
 
 def test_nothing_is_asked_of_a_stable_side_that_is_not_known():
@@ -130,10 +145,9 @@ def test_a_node_gives_its_traffic_away_only_to_those_who_can_carry_it(present, h
 
 
 @given(
-    present=st.dictionaries(st.sampled_from("abcde"), st.integers(0, 100), min_size=2).filter(
-        lambda weights: sum(weights.values()) == 100
-    )
-    | st.integers(0, 100).map(lambda weight: {"a": weight, "b": 100 - weight}),
+    present=st.lists(st.integers(0, 100), min_size=1, max_size=4).map(
+        lambda cuts: dict(zip("abcde", (high - low for low, high in pairwise([0, *sorted(cuts), 100])), strict=False))
+    ),
     steps=st.lists(st.integers(1, 100), unique=True, max_size=6).map(sorted),
 )
 def test_from_any_split_every_step_sums_to_100_and_the_candidate_never_falls(present, steps):

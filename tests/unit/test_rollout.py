@@ -165,7 +165,7 @@ def test_a_pause_keeps_the_position_and_its_time_does_not_count():
 
 def test_a_signal_counts_once():
     paused = after(signal("pause"))
-    assert after(signal("pause"), paused.position).what == "Bake"
+    assert after(signal("pause"), paused.position).what == "Pause", "woken by something else, it stays paused"
 
 
 def test_a_paused_rollout_still_sees_a_newer_deployment_and_a_foreign_edit():
@@ -182,6 +182,13 @@ def test_skip_wait_ends_the_bake_of_one_step():
     assert after(signal("skip-wait"), decision.position).position["step"] == 2
     following = decide(plan(), decision.position, PENDING, at(50, 50), signal("skip-wait"))
     assert following.what == "Bake"
+
+
+def test_a_signal_outlives_a_bad_check():
+    for name in ("promote", "skip-wait"):
+        bad = after(signal(name), health=BAD, rollout=plan(failureLimit=2))
+        assert bad.what == "Bake"
+        assert after(signal(name), bad.position, rollout=plan(failureLimit=2)).what == "Shift"
 
 
 def test_skip_wait_does_not_skip_bad_health():

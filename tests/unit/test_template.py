@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from domain.deployment import COMPLETED, FAILED, IN_PROGRESS
+from domain.task_role import role_checks
+from tests.task_definitions import sidecar
 from tests.template import resources, state_machine, statements, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -55,6 +58,53 @@ def test_passing_a_role_is_for_ecs_tasks_only(name):
     for statement in statements(ROLES[name]):
         if "iam:PassRole" in actions(statement):
             assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
+
+def test_meshift_can_raise_nobodys_rights():
+    """It attaches one policy of its own stack, under the operator's path, and changes nothing else in IAM."""
+    granted = [s for role in ROLES.values() for s in statements(role) if any("iam:" in a for a in actions(s))]
+    by_action = {action: s for s in granted for action in actions(s) if action.startswith("iam:")}
+    assert set(by_action) == {"iam:PassRole", "iam:SimulatePrincipalPolicy", "iam:AttachRolePolicy"}
+    attach = by_action["iam:AttachRolePolicy"]
+    assert attach["Resource"]["Fn::Sub"].endswith(":role${TaskRolePath}*")
+    policies = {"Fn::If": ["AttachesScoped", {"Ref": "ScopedEnvoyPolicy"}, {"Ref": "ManagedEnvoyPolicy"}]}
+    assert attach["Condition"] == {"ArnEquals": {"iam:PolicyARN": policies}}
+    assert set(resources("AWS::IAM::ManagedPolicy")) == {"ScopedEnvoyPolicy", "ManagedEnvoyPolicy"}
+    attaches = template()["Conditions"]["AttachesPolicy"]["Fn::Or"]
+    for each in attaches:
+        either = template()["Conditions"][each["Condition"]]["Fn::And"]
+        assert {"Condition": "HasTaskRolePath"} in either, "without a path nothing is attached"
+
+
+def test_the_policies_for_envoys_let_nobody_invoke_a_function_but_by_its_url():
+    for policy in resources("AWS::IAM::ManagedPolicy").values():
+        found = [s for s in envoy_statements(policy) if "lambda" in actions(s)[0]]
+        assert {action for s in found for action in actions(s)} == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+        for statement in found:
+            by_url = {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
+            via_url = {"Bool": {"lambda:InvokedViaFunctionUrl": True}}
+            assert statement["Condition"] == (via_url if actions(statement) == ["lambda:InvokeFunction"] else by_url)
+
+
+def test_the_policies_for_envoys_hold_what_is_verified():
+    """What is named as missing is what the policies give: the same actions."""
+    verified = {
+        action
+        for bootstrap in (None, "{}")
+        for check in role_checks(
+            {"taskDefinitionArn": "arn:aws:ecs:us-east-1:111122223333:task-definition/a:1"},
+            sidecar(bootstrap=bootstrap, metrics=True, tracing=True),
+            "arn:aws:lambda:us-east-1:111122223333:function:discover",
+        )
+        for statement in check.needed
+        for action in statement.actions
+    }
+    for policy in resources("AWS::IAM::ManagedPolicy").values():
+        assert {action for s in envoy_statements(policy) for action in actions(s)} == verified
+
+
+def envoy_statements(policy):
+    return statements({"Properties": {"Policies": [policy["Properties"]]}})
 
 
 @pytest.mark.parametrize("name", resources("AWS::Logs::LogGroup"))
@@ -207,3 +257,8 @@ def test_the_default_policy_of_the_stack_is_a_policy():
 
     policy = parse_policy(template()["Resources"]["DefaultPolicy"]["Properties"]["Value"])
     assert [step.weight for step in policy.steps] == [10, 50, 100]
+
+
+def test_every_deployment_event_that_means_something_reaches_the_function():
+    pattern = template()["Resources"]["DeploymentRule"]["Properties"]["EventPattern"]
+    assert set(pattern["detail"]["eventName"]) == {IN_PROGRESS, COMPLETED, FAILED}

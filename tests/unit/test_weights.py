@@ -31,7 +31,7 @@ def test_every_kind_of_route_keeps_its_kind(kind):
 @pytest.mark.parametrize(
     "weights",
     [
-        {"serviceB": 100},
+        {"serviceBv2": 100},
         {"serviceB": 50, "other": 50},
         {"serviceB": 99, "serviceBv2": 2},
         {"serviceB": 0, "serviceBv2": 0},

@@ -1,0 +1,95 @@
+"""The container that publishes what Envoy measures: the AWS Distro for OpenTelemetry collector.
+
+One container for both: CloudWatch (EMF) for statistics, X-Ray for segments. The X-Ray daemon is in maintenance and
+gets security fixes only (X-Ray developer guide, "SDK and Daemon Support timeline").
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain.bootstrap import ADMIN_PORT
+from domain.sidecar.wanted import COLLECTOR, MARK, USER, Sidecar
+
+IMAGE = "public.ecr.aws/aws-observability/aws-otel-collector:v0.48.0"
+NAMESPACE = "Meshift/Envoy"
+LOG_GROUP = "/meshift/envoy"
+MEMORY_MIB = 128
+DAEMON_PORT = 2000
+_AGENT_PORT = 9902
+_KEPT = "envoy_(cluster_upstream_(rq_total|rq_xx|cx_active)|http_downstream_rq_(total|xx)|server_live)"
+"""Every series of CloudWatch costs: what says how many requests came, went and failed."""
+
+
+def collector_container(sidecar: Sidecar, tracing: bool, reserves_cpu: bool) -> dict[str, Any]:
+    """Describe the collector's container: for metrics if the sidecar asks, for tracing if nobody else does it.
+
+    It runs as Envoy's user, so that what it sends is not redirected. It is not essential: the application outlives it.
+    """
+    region = sidecar.resource_arn.split(":")[3]
+    configuration = json.dumps(_configuration(sidecar, tracing, region), separators=(",", ":"))
+    container: dict[str, Any] = {
+        "name": COLLECTOR,
+        "image": IMAGE,
+        "essential": False,
+        "user": USER,
+        "memoryReservation": MEMORY_MIB,
+        "dockerLabels": {MARK: "collector"},
+        "environment": [
+            {"name": "AOT_CONFIG_CONTENT", "value": configuration},
+            {"name": "AWS_REGION", "value": region},
+        ],
+    }
+    if reserves_cpu:
+        container["cpu"] = sidecar.cpu
+    return container
+
+
+def has_daemon(containers: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether the task receives X-Ray segments already."""
+    return any(
+        "xray-daemon" in f"{each['name']} {each.get('image', '')}"
+        or any(
+            mapping.get("containerPort") == DAEMON_PORT and mapping.get("protocol") == "udp"
+            for mapping in each.get("portMappings") or []
+        )
+        for each in containers
+    )
+
+
+def _configuration(sidecar: Sidecar, tracing: bool, region: str) -> dict[str, Any]:
+    receivers: dict[str, Any] = {}
+    exporters: dict[str, Any] = {}
+    pipelines: dict[str, Any] = {}
+    if sidecar.metrics:
+        receivers["prometheus"] = {"config": {"scrape_configs": [_scrape(sidecar)]}}
+        exporters["awsemf"] = {
+            "namespace": NAMESPACE,
+            "log_group_name": LOG_GROUP,
+            "region": region,
+            "dimension_rollup_option": "NoDimensionRollup",
+            "metric_declarations": [{"dimensions": [["mesh", "node"]], "metric_name_selectors": ["^envoy_"]}],
+        }
+        pipelines["metrics"] = {"receivers": ["prometheus"], "exporters": ["awsemf"]}
+    if tracing:
+        receivers["awsxray"] = {"endpoint": f"127.0.0.1:{DAEMON_PORT}", "transport": "udp"}
+        exporters["awsxray"] = {"region": region}
+        pipelines["traces"] = {"receivers": ["awsxray"], "exporters": ["awsxray"]}
+    return {
+        "receivers": receivers,
+        "exporters": exporters,
+        "service": {"telemetry": {"metrics": {"level": "none"}}, "pipelines": pipelines},
+    }
+
+
+def _scrape(sidecar: Sidecar) -> dict[str, Any]:
+    """Envoy's admin interface is on a socket in aws-appmesh-envoy, whose agent serves the statistics instead."""
+    port = _AGENT_PORT if sidecar.bootstrap is None else ADMIN_PORT
+    mesh, node = sidecar.resource_arn.split(":", 5)[5].split("/")[1::2]
+    return {
+        "job_name": "envoy",
+        "scrape_interval": "60s",
+        "metrics_path": "/stats/prometheus",
+        "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"mesh": mesh, "node": node}}],
+        "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": _KEPT, "action": "keep"}],
+    }
