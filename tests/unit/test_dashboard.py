@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 
 from domain.outcome import OUTCOMES
+from domain.sidecar import collector
 from domain.sidecar.collector import NAMESPACE as ENVOYS
 from observability import NAMESPACE, metrics, tell_weights
 from tests.template import ROOT, resources, template
@@ -23,7 +24,7 @@ AWS = {
         {f"Executions{how}" for how in ("Started", "Succeeded", "Failed", "Aborted", "TimedOut")},
     ),
 }
-SEARCH = re.compile(r"""SEARCH\('\{([\w/]+),([\w,]+)\} MetricName="(\w+)"', '(Sum|Average)', (\d+)\)""")
+SEARCH = re.compile(r"""SEARCH\('\{([\w/]+),([\w,]+)\} MetricName="(\w+)"(?: \w+="\w+")?', '(Sum|Average)', (\d+)\)""")
 
 
 def resolved(value, conditions):
@@ -142,11 +143,9 @@ def test_all_metrics_of_aws_are_kept_by_aws():
             assert tuple(dimensions) == keys
 
 
-def test_requests_and_errors_are_those_that_envoys_statistics_are_published_as():
-    statistics = pytest.importorskip("local.statistics", reason="Envoy's statistics are not published on local AWS yet")
-    searched = [(name, tuple(found)) for where, name, found in shown(dashboard()) if where == statistics.NAMESPACE]
-    assert {dimensions for _, dimensions in searched} == {("mesh", "node")}
-    assert {name for name, _ in searched} <= set(statistics.METRICS.values())
+def test_requests_and_errors_are_those_that_the_collector_publishes():
+    searched = {name: tuple(found) for where, name, found in shown(dashboard()) if where == collector.NAMESPACE}
+    assert searched == collector.DIMENSIONS
 
 
 def test_only_metrics_are_searched_for_in_words_that_are_understood_here():
