@@ -117,6 +117,15 @@ def bootstrap(
     return json.dumps(document, separators=(",", ":"), sort_keys=True)
 
 
+def heard_seconds(poll_seconds: int) -> int:
+    """How long it takes until every Envoy has asked and was answered: it waits for up to two intervals.
+
+    >>> heard_seconds(5)
+    15
+    """
+    return 2 * poll_seconds + REQUEST_SECONDS
+
+
 def polled(poll_seconds: int) -> dict[str, Any]:
     """Write where a resource is polled from, as an xDS config source."""
     return {

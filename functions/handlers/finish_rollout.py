@@ -13,7 +13,7 @@ from gateways import announcements
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
-from observability import logger, metrics, tell_execution
+from observability import logger, metrics, tell_execution, tell_weights
 from settings import Settings
 
 
@@ -44,6 +44,7 @@ def _close(event: dict[str, Any], result: dict[str, Any], settings: Settings) ->
     claim = mesh_id(subject), subject["virtualService"], event["execution"]
     if plan:
         table.record(*claim, "outcome", result)
+        tell_weights(*claim[:2], result["weights"] or {}, settled=True)
         if outcome in ("Promoted", "Rolled Back") and "application" in event:
             remembered.remember_finished(event, outcome)
             remembered.forget_moved_away(event["service"])

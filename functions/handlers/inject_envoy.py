@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.bootstrap import heard_seconds
 from domain.deployment import primary
 from domain.enrolment import mesh_id, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import ClaimHeld, NotFound, Refused
@@ -139,7 +140,7 @@ def _take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: 
     table.record(*claim, "plan", plan)
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}
     table.keep_plan(*claim, {**kept, "plan": plan})
-    seconds = 2 * settings.discovery_poll_seconds + 2
+    seconds = heard_seconds(settings.discovery_poll_seconds)
     return {
         "outcome": "Carries Traffic",
         "reason": f"{candidate} carries traffic that its siblings take over while it is redeployed",

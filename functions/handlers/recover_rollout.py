@@ -19,7 +19,7 @@ from gateways.mesh import Mesh
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from handlers.sweep import sweep
-from observability import logger, metrics
+from observability import logger, metrics, tell_weights
 from settings import Settings
 
 
@@ -43,6 +43,7 @@ def _look(claim: dict[str, Any], settings: Settings) -> None:
         outcome, reason, weights = _put_back(document, status, settings)
         result = summarise({**document, "outcome": outcome, "reason": reason}, weights)
         table.record(*key, "outcome", result)
+        tell_weights(*key[:2], weights or {}, settled=True)
         remembered = Remembered(settings.rollout_table)
         if "away" in document["plan"] or status == "ABORTED":
             remembered.forget_moved_away(document["service"])

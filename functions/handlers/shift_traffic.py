@@ -10,7 +10,7 @@ from domain.rollout import foreign_edits, weights_before, weights_written
 from domain.weights import own_weights, with_weights
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
-from observability import logger, metrics, tell_execution
+from observability import logger, metrics, tell_execution, tell_weights
 from settings import Settings
 
 
@@ -44,6 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # Also what is there already, if it was not before this step: a try before wrote it and could not say so.
         if target[name] != own[0][name] or present[name] != target[name]:
             table.record(*claim, "weights", {"route": name, "from": own[0][name], "to": target[name]})
+    tell_weights(*claim[:2], target[plan["routes"][0]])
     logger.info("Shifted", weights=target)
     return {"shifted": True, "reason": f"the routes have the weights {target}"}
 

@@ -25,6 +25,8 @@ def test_the_last_good_version_stays_served_and_the_fault_is_told_once(discovery
     for _ in range(2):
         assert discovery.poll("listeners", **there)["body"] == before
     assert faults(caplog) == [("virtualNode/serviceB", "version 1")]
+    said = tutorial.describe_virtual_node(meshName="apps", virtualNodeName="serviceB")["virtualNode"]["status"]
+    assert said == {"status": "INACTIVE"}
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "DiscoveryFaults" in line]
     assert [each["DiscoveryFaults"] for each in metrics] == [[1.0]]
 
@@ -53,6 +55,8 @@ def test_repairing_a_resource_ends_its_fault(discovery, tutorial, caplog):
     tutorial.update_virtual_node(
         meshName="apps", virtualNodeName="serviceB", spec={**spec("serviceB"), "listeners": [listener]}
     )
+    said = tutorial.describe_virtual_node(meshName="apps", virtualNodeName="serviceB")["virtualNode"]["status"]
+    assert said == {"status": "ACTIVE"}
     assert "8080" in discovery.poll("listeners", **there)["body"]
     assert faults(caplog) == []
 

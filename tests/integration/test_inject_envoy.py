@@ -165,7 +165,7 @@ def weights(mesh):
 def test_a_service_that_carries_traffic_gives_it_away_before_it_is_redeployed(aws, mesh, carrying, context):
     document = carrying.document(subject=SUBJECT)
     first = handler(document, context)
-    assert (first["outcome"], first["waitSeconds"]) == ("Carries Traffic", 12)
+    assert (first["outcome"], first["waitSeconds"]) == ("Carries Traffic", 15)
     assert current(aws, carrying)[0]["taskDefinitionArn"] == carrying.task_definition
     document |= first
     assert shift_traffic.handler({**document, "to": "step"}, context)["shifted"]

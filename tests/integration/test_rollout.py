@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -125,6 +126,36 @@ def test_a_shift_changes_weights_and_nothing_else(mesh, document, context):
     assert weights(mesh) == {"serviceB": 75, "serviceBv2": 25}
     assert shift_traffic.handler({**rollout, "to": "before"}, context)["shifted"]
     assert spec(mesh) == route_spec()
+
+
+def told_weights(capsys):
+    """The weights that were published as metrics since the last look: node, percent, milliseconds since the epoch."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"Weight"' in line]
+    assert all((line["mesh"], line["virtualService"]) == ("apps", "serviceb.apps.local") for line in lines)
+    return [(line["virtualNode"], *line["Weight"], line["_aws"]["Timestamp"]) for line in lines]
+
+
+def test_every_weight_is_published_at_once_and_the_last_ones_for_the_minute_that_follows(document, context, capsys):
+    rollout, before = planned(document, context), [("serviceB", 100), ("serviceBv2", 0)]
+    began = time.time() * 1000 - 1
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    shifted = told_weights(capsys)
+    shift_traffic.handler({**rollout, "to": "before"}, context)
+    assert [each[:2] for each in shifted] == [("serviceB", 75), ("serviceBv2", 25)]
+    assert [each[:2] for each in told_weights(capsys)] == before
+    finish_rollout.handler({**rollout, "outcome": "Rolled Back", "reason": "in alarm: errors"}, context)
+    settled = told_weights(capsys)
+    assert [each[:2] for each in settled] == before
+    assert all(began <= at < last and last % 60_000 == 0 for (*_, at), (*_, last) in zip(shifted, settled, strict=True))
+
+
+def test_what_recovery_put_back_is_published(aws, document, context, capsys):
+    rollout = planned(document, context)
+    shift_traffic.handler({**rollout, "to": "step"}, context)
+    stopped(aws, document)
+    told_weights(capsys)
+    recover_rollout.handler(batch(event("states-execution-aborted")), context)
+    assert [each[:2] for each in told_weights(capsys)] == [("serviceB", 100), ("serviceBv2", 0)]
 
 
 def test_a_shift_that_was_made_already_is_not_made_again(mesh, document, context):

@@ -287,6 +287,18 @@ def test_upstream_envoys_statistics_are_read_from_its_administration():
     wanted = Sidecar("envoy:1", NODE, (80,), bootstrap=BOOTSTRAP, metrics=True)
     collector = inject(task_definition(), ENROLMENT, wanted).task_definition["containerDefinitions"][-1]
     assert "127.0.0.1:9901" in collector["environment"][0]["value"]
+    configuration = json.loads(collector["environment"][0]["value"])
+    (scrape,) = configuration["receivers"]["prometheus"]["config"]["scrape_configs"]
+    kept, *relabelled = scrape["metric_relabel_configs"]
+    name = "apps/virtualNode/serviceB/80/http2"
+    assert re.fullmatch(kept["regex"], f"envoy_cluster_upstream_rq_completed;{name}")
+    assert not re.fullmatch(kept["regex"], f"envoy_cluster_upstream_rq_total;{name}")
+    assert not re.fullmatch(kept["regex"], "envoy_cluster_upstream_rq_completed;xds")
+    called = [
+        (each["target_label"], re.sub(each["regex"], each["replacement"].replace("$$", "\\"), name))
+        for each in relabelled
+    ]
+    assert called == [("mesh", "apps"), ("node", "serviceB")]
     assert "awsxray" not in collector["environment"][0]["value"]
 
 

@@ -9,7 +9,7 @@ once.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from domain.bootstrap import REQUEST_SECONDS
+from domain.bootstrap import heard_seconds
 from domain.discovery.routes import weighted_targets
 from domain.discovery.services import declared, mappings, target_service
 from domain.discovery.terms import NOTHING_MOVED, Moved
@@ -26,12 +26,10 @@ Documents = Mapping[str, Document | None]
 def settle_seconds(poll_seconds: int) -> int:
     """How long after a write an Envoy that polls this often surely knows of it.
 
-    Envoy waits up to twice the interval between two polls, and then for the answer.
-
     >>> settle_seconds(5)
     23
     """
-    return 2 * poll_seconds + REQUEST_SECONDS + WRITE_SECONDS
+    return heard_seconds(poll_seconds) + WRITE_SECONDS
 
 
 def recent_of(writes: Iterable[Write], since: float) -> list[Write]:

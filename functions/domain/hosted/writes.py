@@ -56,7 +56,7 @@ def create(task: Task, state: State, at: float, uid: str) -> Outcome:
             "version": 1,
         },
         "spec": spec,
-        "status": {"status": "ACTIVE"},
+        "status": status_of(spec),
     }
     record = Record(document, mapping_of(task.params.get("tags", ())))
     change = Change(
@@ -85,6 +85,7 @@ def update(task: Task, state: State, at: float, _: str) -> Outcome:
     document = {
         **record.document,
         "spec": spec,
+        "status": status_of(spec),
         "metadata": {
             **metadata,
             "lastUpdatedAt": max(at, metadata["lastUpdatedAt"]),
@@ -168,6 +169,17 @@ def check_references(kind: Kind, spec: Document, state: State, task: Task) -> No
             listeners_of(above),
             title,
         )
+
+
+def status_of(spec: Document) -> Document:
+    """INACTIVE is what no Envoy can be told of: certificates of ACM. What was served before stays served."""
+    return {"status": "INACTIVE" if names_acm(spec) else "ACTIVE"}
+
+
+def names_acm(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "acm" in value or any(map(names_acm, value.values()))
+    return isinstance(value, list) and any(map(names_acm, value))
 
 
 def names_of(task: Task) -> Document:

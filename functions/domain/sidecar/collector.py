@@ -17,8 +17,14 @@ LOG_GROUP = "/meshift/envoy"
 MEMORY_MIB = 128
 DAEMON_PORT = 2000
 _AGENT_PORT = 9902
-_KEPT = "envoy_(cluster_upstream_(rq_total|rq_xx|cx_active)|http_downstream_rq_(total|xx)|server_live)"
-"""Every series of CloudWatch costs: what says how many requests came, went and failed."""
+REQUESTS, CLASSES = "envoy_cluster_upstream_rq_completed", "envoy_cluster_upstream_rq_xx"
+"""Requests to a virtual node that were answered, as its callers' Envoys count them, and those by class of answer.
+
+Every series of CloudWatch costs, so nothing else is kept.
+"""
+DIMENSIONS = {REQUESTS: ("mesh", "node"), CLASSES: ("mesh", "node", "envoy_response_code_class")}
+_CALLED = "([^/;]+)/virtualNode/([^/;]+)/.*"
+"""The clusters of virtual nodes, as discovery names them."""
 
 
 def collector_container(sidecar: Sidecar, tracing: bool, reserves_cpu: bool) -> dict[str, Any]:
@@ -68,7 +74,10 @@ def _configuration(sidecar: Sidecar, tracing: bool, region: str) -> dict[str, An
             "log_group_name": LOG_GROUP,
             "region": region,
             "dimension_rollup_option": "NoDimensionRollup",
-            "metric_declarations": [{"dimensions": [["mesh", "node"]], "metric_name_selectors": ["^envoy_"]}],
+            "metric_declarations": [
+                {"dimensions": [list(dimensions)], "metric_name_selectors": [f"^{name}$"]}
+                for name, dimensions in DIMENSIONS.items()
+            ],
         }
         pipelines["metrics"] = {"receivers": ["prometheus"], "exporters": ["awsemf"]}
     if tracing:
@@ -83,13 +92,23 @@ def _configuration(sidecar: Sidecar, tracing: bool, region: str) -> dict[str, An
 
 
 def _scrape(sidecar: Sidecar) -> dict[str, Any]:
-    """Envoy's admin interface is on a socket in aws-appmesh-envoy, whose agent serves the statistics instead."""
-    port = _AGENT_PORT if sidecar.bootstrap is None else ADMIN_PORT
+    """Envoy's admin interface is on a socket in aws-appmesh-envoy, whose agent serves the statistics instead.
+
+    Its clusters have other names: there, all that a node calls is counted under the node itself. The collector reads
+    `$` as a variable of its environment, so it is doubled.
+    """
+    upstream = sidecar.bootstrap is not None
     mesh, node = sidecar.resource_arn.split(":", 5)[5].split("/")[1::2]
+    names, called = f"({REQUESTS}|{CLASSES})", f";{_CALLED}" if upstream else ";.*"
+    rules = [{"source_labels": ["__name__", "envoy_cluster_name"], "regex": names + called, "action": "keep"}]
+    for label, group in (("mesh", "$$1"), ("node", "$$2")) if upstream else ():
+        cluster = {"source_labels": ["envoy_cluster_name"], "regex": _CALLED}
+        rules.append({**cluster, "target_label": label, "replacement": group})
+    port = ADMIN_PORT if upstream else _AGENT_PORT
     return {
         "job_name": "envoy",
         "scrape_interval": "60s",
         "metrics_path": "/stats/prometheus",
         "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"mesh": mesh, "node": node}}],
-        "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": _KEPT, "action": "keep"}],
+        "metric_relabel_configs": rules,
     }
