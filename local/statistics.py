@@ -1,7 +1,7 @@
-"""What the Envoys of tasks count, as CloudWatch metrics: what the collector beside them publishes on AWS.
+"""What the Envoys of tasks count, as CloudWatch metrics: the very metrics that the collector beside them publishes.
 
-Namespace `Meshift/Envoy`, dimensions `mesh` and `node`: requests to a virtual node that were answered, as its callers'
-Envoys count them (`RequestCount`), and those by class of answer (`Http2xx` to `Http5xx`), every second.
+Requests to a virtual node that were answered, as its callers' Envoys count them, and those by class of answer; every
+second here, every minute there (functions/domain/sidecar/collector.py).
 """
 
 import logging
@@ -15,17 +15,16 @@ from urllib.parse import quote
 from ministack.core import responses
 from ministack.services import cloudwatch
 
+from domain.sidecar.collector import CLASSES, NAMESPACE, REQUESTS
 from local import envoys
 from local.dataplane import PLANE
 from local.patching import expect
 from local.settings import REGION
 
-NAMESPACE = "Meshift/Envoy"
-METRICS = {"completed": "RequestCount", "2xx": "Http2xx", "3xx": "Http3xx", "4xx": "Http4xx", "5xx": "Http5xx"}
-_PATTERN = r"^cluster\.([^/]+)/virtualNode/([^/]+)/\d+/\w+\.upstream_rq_(completed|[2-5]xx)$"
+_PATTERN = r"^cluster\.([^/]+)/virtualNode/([^/]+)/\d+/\w+\.upstream_rq_(?:completed|([2-5])xx)$"
 _COUNTER = re.compile(_PATTERN)
 Counts = dict[tuple[str, str], Counter[str]]
-"""Answers by metric, for each mesh and node."""
+"""Answers of each mesh and node: all (""), and by class (the first digit of the status)."""
 log = logging.getLogger("meshift.statistics")
 
 
@@ -40,22 +39,22 @@ def counts_of(statistics: dict[str, Any]) -> Counts:
 
     >>> name = "cluster.apps/virtualNode/serviceB/80/http2.upstream_rq_5xx"
     >>> counts_of({"stats": [{"name": name, "value": 3}, {"histograms": {}}]})
-    {('apps', 'serviceB'): Counter({'Http5xx': 3})}
+    {('apps', 'serviceB'): Counter({'5': 3})}
     """
     found: Counts = {}
     for each in statistics["stats"]:
         named = _COUNTER.fullmatch(each.get("name", ""))
         if named:
-            mesh, node, what = named.groups()
-            found.setdefault((mesh, node), Counter())[METRICS[what]] += each["value"]
+            mesh, node, digit = named.groups("")
+            found.setdefault((mesh, node), Counter())[digit] += each["value"]
     return found
 
 
 def news_of(before: Counts, now: Counts) -> Counts:
     """What was counted since the last time, for the nodes that were called since.
 
-    >>> news_of({("m", "a"): Counter(RequestCount=1)}, {("m", "a"): Counter(RequestCount=3), ("m", "b"): Counter()})
-    {('m', 'a'): Counter({'RequestCount': 2})}
+    >>> news_of({("m", "a"): Counter({"2": 1})}, {("m", "a"): Counter({"2": 3}), ("m", "b"): Counter()})
+    {('m', 'a'): Counter({'2': 2})}
     """
     changes = {node: counts - before.get(node, Counter()) for node, counts in now.items()}
     return {node: change for node, change in changes.items() if change}
@@ -64,15 +63,16 @@ def news_of(before: Counts, now: Counts) -> Counts:
 def metric_data(news: Counts) -> list[dict[str, Any]]:
     """Write metric data: all classes of answers, for that none was bad is news, too."""
     return [
-        {
-            "MetricName": metric,
-            "Dimensions": [{"Name": "mesh", "Value": mesh}, {"Name": "node", "Value": node}],
-            "Value": float(counts[metric]),
-            "Unit": "Count",
-        }
+        _datum(float(counts[digit]), {"mesh": mesh, "node": node}, digit)
         for (mesh, node), counts in news.items()
-        for metric in METRICS.values()
+        for digit in ("", "2", "3", "4", "5")
     ]
+
+
+def _datum(value: float, dimensions: dict[str, str], digit: str) -> dict[str, Any]:
+    by_class = {"envoy_response_code_class": digit} if digit else {}
+    named = [{"Name": name, "Value": each} for name, each in (dimensions | by_class).items()]
+    return {"MetricName": CLASSES if digit else REQUESTS, "Dimensions": named, "Value": value, "Unit": "Count"}
 
 
 def _read() -> None:

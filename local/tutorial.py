@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from domain.sidecar.collector import CLASSES, NAMESPACE
 from local import deploy
 from local.instance import ROOT, Instance, LocalAwsError
 from local.settings import OWNER
@@ -99,9 +100,13 @@ class Tutorial:
         """Make an alarm on what Envoys count: more than five answers of a virtual node that are server errors."""
         self.cloudwatch.put_metric_alarm(
             AlarmName=name,
-            Namespace="Meshift/Envoy",
-            MetricName="Http5xx",
-            Dimensions=[{"Name": "mesh", "Value": mesh}, {"Name": "node", "Value": node}],
+            Namespace=NAMESPACE,
+            MetricName=CLASSES,
+            Dimensions=[
+                {"Name": "mesh", "Value": mesh},
+                {"Name": "node", "Value": node},
+                {"Name": "envoy_response_code_class", "Value": "5"},
+            ],
             Statistic="Sum",
             Period=60,
             EvaluationPeriods=1,

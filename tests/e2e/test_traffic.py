@@ -5,6 +5,7 @@ The tasks are those of local AWS's data plane (local/dataplane.py); requests nev
 
 import os
 import signal
+import subprocess
 import time
 from functools import partial
 from itertools import pairwise
@@ -12,8 +13,8 @@ from itertools import pairwise
 import pytest
 
 from domain.bootstrap import REQUEST_SECONDS
+from domain.sidecar.collector import NAMESPACE, REQUESTS
 from local.callers import NOBODY, Callers
-from local.statistics import NAMESPACE
 from local.tutorial import Tutorial
 from tests.e2e.conftest import wait_for
 from tests.e2e.test_hosted_mesh import MeshApi
@@ -143,10 +144,11 @@ def test_a_task_answers_through_two_envoys_with_the_bootstrap_that_was_injected(
     revision = shop.account.service("shop1", CLUSTER)["taskDefinition"]
     injected = shop.account.client("ecs").describe_task_definition(taskDefinition=revision)["taskDefinition"]
     (envoy,) = [each for each in injected["containerDefinitions"] if each["name"] == "envoy"]
-    with open(f"/proc/{task['pid']}/cmdline") as file:
-        running = file.read().split("\0")
+    shown = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(task["pid"])], capture_output=True, text=True, check=True
+    )
     expected = envoy["command"][3].replace('"port_value":9901', f'"port_value":{task["admin"]}')
-    assert running[running.index("--config-yaml") + 1] == expected
+    assert f"--config-yaml {expected} " in shown.stdout
 
 
 def test_ecs_says_that_envoy_is_healthy_because_its_check_passed(shop, load):
@@ -221,7 +223,7 @@ def counted(shop, node):
     """How many requests the caller's Envoy sent to a node, by CloudWatch."""
     now = time.time()
     found = shop.story.cloudwatch.get_metric_statistics(
-        Namespace=NAMESPACE, MetricName="RequestCount", Statistics=["Sum"], Period=60, StartTime=now - 600,
+        Namespace=NAMESPACE, MetricName=REQUESTS, Statistics=["Sum"], Period=60, StartTime=now - 600,
         EndTime=now + 60, Dimensions=[{"Name": "mesh", "Value": MESH}, {"Name": "node", "Value": node}],
     )  # fmt: skip
     return sum(point["Sum"] for point in found["Datapoints"])
@@ -237,9 +239,9 @@ def test_a_task_whose_envoy_ends_is_replaced(shop, load, rolled_back):
     wait_for(replaced, 30)
 
 
-def test_no_request_failed_but_those_that_the_bad_version_failed(load, rolled_back, record_property):
+def test_no_request_failed_but_those_that_the_bad_version_failed(load, rolled_back, record_testsuite_property):
     counts, errors = load.since(0)
-    record_property("requests", counts.total())
+    record_testsuite_property("requests", counts.total())
     assert counts.total() > 10_000
     assert set(errors) <= {"shop:bad"}
     assert counts[NOBODY] == 0
