@@ -661,3 +661,22 @@ def test_settings_that_make_no_sense_are_refused(empty_aws):
         empty_aws.settings(deploymentSeconds="long")
     with pytest.raises(LocalAwsError, match="unknown setting"):
         empty_aws.settings(speed=1)
+
+
+def test_an_alarm_looks_at_the_metrics_of_its_own_dimensions(account):
+    cloudwatch = account.client("cloudwatch")
+    told = {"Namespace": "Shop", "MetricName": "Errors"}
+    one, other = ([{"Name": "node", "Value": name}] for name in ("one", "other"))
+    cloudwatch.put_metric_alarm(
+        **told, AlarmName="errors-of-one", Dimensions=one, Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=5, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+
+    def state_after(dimensions):
+        cloudwatch.put_metric_data(
+            Namespace="Shop", MetricData=[{"MetricName": "Errors", "Dimensions": dimensions, "Value": 50}]
+        )
+        return cloudwatch.describe_alarms(AlarmNames=["errors-of-one"])["MetricAlarms"][0]["StateValue"]
+
+    assert state_after(other) == "INSUFFICIENT_DATA"
+    assert state_after(one) == "ALARM"
