@@ -14,6 +14,7 @@ from local import deploy, report
 from local.instance import ROOT, Instance, LocalAwsError, running
 from local.report import history
 from local.settings import CONSUMER, OWNER
+from local.traffic import BOUND, Traffic, is_within_error
 from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, unweighted, wait_for
 
 STATE = ROOT / "build" / "demo" / "aws"
@@ -31,6 +32,11 @@ SERVICE_A = {
     "meshift:hostname": "servicea.apps.local",
     "meshift:backends": VIRTUAL_SERVICE,
 }
+STEPS = [{"weight": 25, "bakeSeconds": 6}, {"weight": 50, "bakeSeconds": 6}]
+"""Long enough to see the traffic follow."""
+FIRST_STEPS = [{"weight": 25, "bakeSeconds": 18}, STEPS[1]]
+"""A node that no Envoy has heard of gets its traffic later (docs/decisions/0007-discovery.md)."""
+ALARM, CHECK_SECONDS = "serviceb-5xx", 1
 CARD = "/meshift/meshes/apps"
 
 
@@ -61,6 +67,11 @@ class Story:
         """Note a step with what was observed of it."""
         self.rows.append((what, str(expected), str(observed), expected == observed))
 
+    def measure(self, what: str, expected: str, observed: str, good: bool) -> None:
+        """Note a figure, and whether it is good enough."""
+        self.tell(f"{what}: {observed}")
+        self.rows.append((what, expected, observed, good))
+
     def elapsed(self) -> float:
         """Return the seconds since the story began."""
         return time.monotonic() - self._began
@@ -85,7 +96,7 @@ def main() -> int:
     story = Story(console)
     shutil.rmtree(STATE, ignore_errors=True)
     try:
-        with running(STATE, deploymentSeconds=1.5) as aws:
+        with running(STATE, deploymentSeconds=1.5, dataPlane=True) as aws:
             with story.chapter("sam build, sam deploy: the stack meshift in the owner's and the consumer's account"):
                 deploy.deploy(aws)
             tell(story, aws)
@@ -103,16 +114,19 @@ def main() -> int:
 def tell(story: Story, aws: Instance) -> None:
     """Tell the chapters one after the other."""
     apps = Tutorial(aws)
-    apps.write_policy("quick", checks=[{"alarm": "serviceb-5xx"}])
-    apps.make_alarm("serviceb-5xx", "serviceB")
+    apps.write_policy("quick", steps=FIRST_STEPS, finalBakeSeconds=6)
+    apps.alarm_on_errors(ALARM, "serviceB")
     bystander = apps.create_service("bystander", "bystander:1", {"team": "other"})
     untouched = apps.service("bystander")["taskDefinition"]
     stable = first_services_join(story, apps)
-    candidate = new_version_is_promoted(story, aws, apps)
-    bad_version_is_rolled_back(story, apps, stable)
+    traffic = Traffic(aws, "serviceA")
+    story.tell("requests begin: serviceA → Envoy → Envoy → serviceB")
+    candidate = new_version_is_promoted(story, aws, apps, traffic)
+    bad_version_is_rolled_back(story, apps, stable, traffic)
     stopped_rollout_is_recovered(story, apps, stable)
     operator_steers(story, apps, stable)
-    traffic_goes_off_before_a_redeployment(story, apps, stable)
+    traffic_goes_off_before_a_redeployment(story, apps, stable, traffic)
+    requests_are_counted(story, traffic)
     shares_are_answered(story, aws)
     story.timeline |= history.follow(apps.happenings(), story.began, VIRTUAL_SERVICE)
     story.expect("rollouts of serviceBv2 beside its own", 0, len(apps.executions(candidate, known=2)))
@@ -127,6 +141,7 @@ def first_services_join(story: Story, apps: Tutorial) -> str:
         arn = apps.create_service("serviceB", "serviceb:1", TAGS)
         outcomes = [apps.outcome(arn, "Redeployed", "Refused"), apps.outcome(arn, "Nothing To Do", "Refused", known=1)]
         calling = apps.outcome(caller, "Redeployed", "Refused")
+        apps.outcome(caller, "Nothing To Do", "Refused", known=1)
         for each in (calling, *outcomes):
             story.tell(f"{each['outcome']}: {each['reason']}")
     story.expect("serviceA's deployment", "Redeployed", calling["outcome"])
@@ -137,7 +152,7 @@ def first_services_join(story: Story, apps: Tutorial) -> str:
     return arn
 
 
-def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial) -> str:
+def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial, traffic: Traffic) -> str:
     """Deploy serviceBv2 without Envoy and watch what happens by itself."""
     with story.chapter("serviceBv2 is deployed, without Envoy"):
         arn = apps.create_service("serviceBv2", "serviceb:2", {**TAGS, "meshift:hostname": "servicebv2.apps.local"})
@@ -150,9 +165,11 @@ def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial) -> str:
     story.expect("serviceBv2 without Envoy", "Redeployed", redeployed["outcome"])
     story.expect("its containers", ["app", "envoy"], apps.containers("serviceBv2"))
     with story.chapter("its second deployment completes, and traffic moves"):
+        began = time.time()
         seen = watch_weights(story, apps, arn, "serviceBv2", known=1)
         promoted = apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=1)
         story.tell(f"{promoted['outcome']}: {promoted['reason']}")
+        traffic_follows(story, traffic, "serviceBv2", "serviceb:2", began)
     story.expect("weights of serviceBv2 in the route", [0, 25, 50, 100], seen)
     story.expect("the rollout", "Promoted", promoted["outcome"])
     story.expect("weights in the hand-made route", {"serviceB": 0, "serviceBv2": 100}, apps.weights(HEADER_ROUTE))
@@ -165,19 +182,31 @@ def new_version_is_promoted(story: Story, aws: Instance, apps: Tutorial) -> str:
     return arn
 
 
-def bad_version_is_rolled_back(story: Story, apps: Tutorial, arn: str) -> None:
-    """Deploy a bad serviceB; its alarm rings in the middle of the rollout."""
+def bad_version_is_rolled_back(story: Story, apps: Tutorial, arn: str, traffic: Traffic) -> None:
+    """Deploy a bad serviceB: it answers 500 through Envoy, and the alarm on what Envoys count rings."""
     with story.chapter("a bad version of serviceB is deployed"):
         before = apps.route(), apps.route(HEADER_ROUTE)
+        apps.write_policy("quick", steps=[{"weight": 25, "bakeSeconds": 30}], checks=[{"alarm": ALARM}])
+        began = time.time()
         apps.deploy_image("serviceB", "serviceb:bad")
         apps.outcome(arn, "Redeployed", known=2)
-        wait_for("serviceB gets its first weight", lambda: apps.weights()["serviceB"] == 25)
-        story.tell("serviceB carries 25, answers 5xx, and the alarm serviceb-5xx rings")
-        apps.answer_5xx("serviceB", 50)
+        asked = traffic.written("serviceB", 25, began)
+        answered = traffic.first("serviceb:bad")
+        story.tell("serviceB carries 25, and half of its answers are 500")
         back = apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=3)
         story.tell(f"{back['outcome']}: {back['reason']}")
+        time.sleep(BOUND)
+        restored = traffic.last("serviceb:bad") - apps.alarm_rang(ALARM)
+    story.measure(
+        "UpdateRoute to the first request on the new weights",
+        f"at most {BOUND} s", f"{answered - asked:.1f} s", answered - asked <= BOUND,
+    )  # fmt: skip
+    story.measure(
+        "the alarm to the last request that the bad version answered",
+        f"at most {CHECK_SECONDS + BOUND} s", f"{restored:.1f} s", restored <= CHECK_SECONDS + BOUND,
+    )  # fmt: skip
     story.expect("a bad version of serviceB", "Rolled Back", back["outcome"])
-    story.expect("its reason", "in alarm: serviceb-5xx", back["reason"])
+    story.expect("its reason", f"in alarm: {ALARM}", back["reason"])
     story.expect("the routes are exactly what they were", True, (apps.route(), apps.route(HEADER_ROUTE)) == before)
 
 
@@ -217,11 +246,11 @@ def operator_steers(story: Story, apps: Tutorial, arn: str) -> None:
     story.expect("its history", [(signal, OWNER) for signal in ("retry", "pause", "promote")], signals)
 
 
-def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: str) -> None:
+def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: str, traffic: Traffic) -> None:
     """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile."""
     with story.chapter("serviceB carries everything, and its next version is deployed"):
-        known = len(apps.executions(arn))
-        apps.write_policy("quick")
+        known, began = len(apps.executions(arn)), time.time()
+        apps.write_policy("quick", steps=STEPS, finalBakeSeconds=6)
         apps.deploy_image("serviceB", "serviceb:4")
         wait_for("its traffic goes to serviceBv2", lambda: apps.weights() == {"serviceB": 0, "serviceBv2": 100})
         story.tell("its traffic goes to serviceBv2 while Envoy is put in")
@@ -229,8 +258,27 @@ def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: st
         redeployed = apps.outcome(arn, "Redeployed", "Refused", known=known)
         story.tell(f"{redeployed['outcome']}: {redeployed['reason']}")
         seen = watch_weights(story, apps, arn, "serviceB", known=known + 1)
+        traffic_follows(story, traffic, "serviceB", "serviceb:4", began)
     story.expect("serviceB, when its traffic goes off it", ["app"], bare)
     story.expect("weights of serviceB in the route", [0, 25, 50, 100], seen)
+
+
+def traffic_follows(story: Story, traffic: Traffic, node: str, version: str, since: float) -> None:
+    """Compare the share of requests that a version answered with the weight of its node, step by step."""
+    for weight, share, requests in traffic.steps(node, version, since):
+        if weight:
+            good = is_within_error(weight, share, requests)
+            story.measure(f"{version}'s share at {weight}", f"{weight} %", f"{share:.1%} of {requests}", good)
+
+
+def requests_are_counted(story: Story, traffic: Traffic) -> None:
+    """End the requests, and look for any that failed."""
+    counts, errors = traffic.stop()
+    story.timeline["samples"] = traffic.samples(story.began)
+    story.tell(f"{counts.total()} requests: " + ", ".join(f"{count} by {name}" for name, count in counts.items()))
+    failed = {name: count for name, count in errors.items() if name != "serviceb:bad"}
+    story.expect("requests that failed, but those to the bad version", {}, failed)
+    story.expect("the bad version's answers of 500, through Envoy", True, errors["serviceb:bad"] > 0)
 
 
 def shares_are_answered(story: Story, aws: Instance) -> None:

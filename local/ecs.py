@@ -12,6 +12,7 @@ from ministack.core.responses import error_response_json, json_response
 from ministack.services import ecs
 
 from local import ecs_deployments as deployments
+from local.dataplane import PLANE
 from local.patching import PatchDoesNotApply, expect, replace
 from local.settings import OWNER, REGION
 
@@ -26,7 +27,6 @@ def install() -> None:
     for name, parameters in {
         "_run_task": ("data",),
         "_stop_task": ("data",),
-        "_mark_task_stopped": ("task_arn", "task", "reason", "stop_code"),
         "_refresh_service_state": ("cluster_name", "group"),
         "_recount_cluster": ("cluster_name",),
         "_primary_deployment": ("svc",),
@@ -38,6 +38,13 @@ def install() -> None:
     }.items():
         expect(ecs, name, *parameters)
     replace(ecs, "_get_docker", lambda: None)
+    PLANE.install(deployments.end_task, deployments.tell_health)
+    stop = replace(
+        ecs,
+        "_mark_task_stopped",
+        lambda arn, task, *args, **more: (PLANE.stop(task), stop(arn, task, *args, **more))[1],
+        *("task_arn", "task", "reason", "stop_code"),
+    )
     replace(ecs, "_reconcile_service_tasks", deployments.reconcile, "cluster_name", "svc_key")
     replace(ecs, "_record_service_task_failure", lambda task, **_: None, "task")
     replace(ecs, "_complete_service_deployment", lambda *_, **__: None, "cluster_name", "svc_key")

@@ -18,6 +18,7 @@ from ministack.services import ecs
 
 from local import ecs_tasks as tasks
 from local import events
+from local.dataplane import PLANE
 from local.settings import SETTINGS
 
 LOCK = threading.RLock()
@@ -66,6 +67,36 @@ def set_health(cluster: str, name: str, status: str, container: str | None) -> l
         return [task["taskArn"] for task in changed]
 
 
+def end_task(task: Record, reason: str) -> None:
+    """Stop a task whose Envoy ended or stayed unhealthy, and start another in its place."""
+    with LOCK:
+        if task["lastStatus"] in tasks.LIVE:
+            ecs._mark_task_stopped(task["taskArn"], task, reason, "EssentialContainerExited", exit_code=1)
+            _count_failure(task)
+            replace_stopped(task)
+
+
+def _count_failure(task: Record) -> None:
+    """Count a task that failed in a deployment, and let the circuit breaker, where there is one, end that.
+
+    Source: ECS developer guide, "Deployment circuit breaker": half of the desired count, but not less than three.
+    """
+    svc_key = f"{ecs._cluster_name_from_arn(task['clusterArn'])}/{task['group'].removeprefix('service:')}"
+    service, deployment = _in_work(svc_key, task["_deployment_id"])
+    if service and deployment:
+        deployment["failedTasks"] += 1
+        if _breaker(service).get("enable") and deployment["failedTasks"] >= max(3, service["desiredCount"] / 2):
+            for other in tasks.of(service, deployment):
+                ecs._mark_task_stopped(other["taskArn"], other, "The deployment failed", "ServiceSchedulerInitiated")
+            _fail(svc_key, service, deployment)
+
+
+def tell_health(task: Record, status: str) -> None:
+    """Set the health of a task's containers with a health check to what was found."""
+    with LOCK:
+        tasks.set_health(task, status)
+
+
 def _begin(svc_key: str, service: Record, deployment: Record, reason: str) -> None:
     deployment.update(
         _begun=True, rolloutState="IN_PROGRESS", rolloutStateReason=reason, updatedAt=ecs._iso(), failedTasks=0
@@ -104,10 +135,23 @@ def _finish(svc_key: str, deployment_id: str) -> None:
     if not service or not deployment:
         return
     if not _fails(deployment):
-        _complete(service, deployment)
+        if _are_ready(service, deployment):
+            _complete(service, deployment)
+        else:
+            _after(0.1, _finish, svc_key, deployment_id)
     elif _breaker(service).get("enable"):
         _fail(svc_key, service, deployment)
     _recount(service)
+
+
+def _are_ready(service: Record, deployment: Record) -> bool:
+    """Whether the tasks of a deployment are healthy, and those before it may be stopped."""
+    new = tasks.of(service, deployment)
+    for task in new:
+        tasks.set_running(task)
+    if not PLANE.are_healthy(new):
+        return False
+    return PLANE.leave([task for task in tasks.of(service) if task["_deployment_id"] != deployment["id"]]) <= 0
 
 
 def _complete(service: Record, deployment: Record) -> None:
@@ -118,8 +162,7 @@ def _complete(service: Record, deployment: Record) -> None:
                 "ServiceSchedulerInitiated", exit_code=0,
             )  # fmt: skip
     for task in tasks.of(service, deployment):
-        tasks.set_running(task)
-        tasks.set_health(task, "HEALTHY")
+        tasks.become_healthy(task)
     service["deployments"] = [deployment]
     reason = f"ECS deployment {deployment['id']} completed."
     deployment.update(rolloutState="COMPLETED", rolloutStateReason=reason, updatedAt=ecs._iso())
@@ -156,7 +199,7 @@ def _settle(svc_key: str, deployment_id: str) -> None:
         for task in tasks.of(service, primary):
             if task["lastStatus"] == "PENDING":
                 tasks.set_running(task)
-                tasks.set_health(task, "HEALTHY")
+                tasks.become_healthy(task)
         _recount(service)
 
 
@@ -205,12 +248,16 @@ def _announce(service: Record, deployment: Record, kind: str, name: str, reason:
 
 def _later(share: float, action: Callable[[str, str], None], svc_key: str, deployment_id: str) -> None:
     """Call `action` after this share of a deployment's time, in the caller's account and Region."""
+    _after(SETTINGS.deploymentSeconds * share, action, svc_key, deployment_id)
+
+
+def _after(seconds: float, action: Callable[[str, str], None], svc_key: str, deployment_id: str) -> None:
     scope = contextvars.copy_context()
 
     def act() -> None:
         with LOCK:
             scope.run(action, svc_key, deployment_id)
 
-    timer = threading.Timer(SETTINGS.deploymentSeconds * share, act)
+    timer = threading.Timer(seconds, act)
     timer.daemon = True
     timer.start()

@@ -4,6 +4,8 @@ from typing import Any
 
 from ministack.services import ecs
 
+from local.dataplane import PLANE
+
 LIVE = ("PENDING", "RUNNING")
 Record = dict[str, Any]
 
@@ -47,6 +49,13 @@ def set_running(task: Record) -> None:
         task["version"] += 1
         for container in task["containers"]:
             container["lastStatus"] = "RUNNING"
+        PLANE.start(task)
+
+
+def become_healthy(task: Record) -> None:
+    """A task is healthy as soon as it runs, unless there is something to ask: what the data plane runs for it."""
+    if not PLANE.has(task):
+        set_health(task, "HEALTHY")
 
 
 def set_health(task: Record, status: str, only: str | None = None) -> None:

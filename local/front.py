@@ -9,6 +9,8 @@ else is the emulator's.
 | `GET`, `POST /_meshift/settings` | read or change the settings (local/settings.py) |
 | `POST /_meshift/events` | deliver the event of the body |
 | `POST /_meshift/health` | set the health of a service's containers |
+| `GET /_meshift/tasks` | the tasks that the data plane runs, and their ports on this machine |
+| `GET /_meshift/credentials/TASK` | credentials of a task's role, as ECS gives them |
 | `POST /_meshift/expire` | let an invitation of RAM expire |
 """
 
@@ -22,6 +24,7 @@ from ministack.app import app as emulator
 from ministack.core.concurrency import run_reentrant
 
 from local import app_mesh, discovery, ecs, events, ram_api
+from local.dataplane import PLANE
 from local.identity import caller_of
 from local.settings import SETTINGS
 
@@ -56,17 +59,30 @@ def _deliver(event: Any) -> dict[str, Any]:
     return {"delivered": event["id"], "account": event["account"]}
 
 
+CREDENTIALS = "/_meshift/credentials/"
 CONTROL: dict[tuple[str, str], Callable[[Any], dict[str, Any]]] = {
     ("GET", "/_meshift/daemon"): _daemon,
     ("GET", "/_meshift/settings"): _settings,
     ("POST", "/_meshift/settings"): _settings,
     ("POST", "/_meshift/events"): _deliver,
     ("POST", "/_meshift/health"): lambda wanted: ecs.set_health(**wanted),
+    ("GET", "/_meshift/tasks"): PLANE.shown,
     ("POST", "/_meshift/expire"): lambda wanted: ram_api.RAM.expire(**wanted),
 }
 
 
+def _credentials(identifier: str) -> tuple[int, dict[str, str], bytes]:
+    """Any 12-digit key is that account (local/settings.py), and a task's role is one of its account."""
+    running = PLANE.find(identifier)
+    if running is None:
+        return _json(404, {"message": f"no task {identifier}"})
+    key = {"AccessKeyId": running.account, "SecretAccessKey": "local", "Token": "local"}
+    return _json(200, {**key, "Expiration": "2036-01-01T00:00:00Z"})
+
+
 def _control(scope: dict[str, Any], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    if scope["path"].startswith(CREDENTIALS):
+        return _credentials(scope["path"].removeprefix(CREDENTIALS))
     answer = CONTROL.get((scope["method"], scope["path"]))
     if answer is None:
         return _json(404, {"message": f"no control path {scope['method']} {scope['path']}"})

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from domain.sidecar.collector import CLASSES, NAMESPACE
 from local import deploy
 from local.instance import ROOT, Instance, LocalAwsError
 from local.settings import OWNER
@@ -94,6 +95,31 @@ class Tutorial:
             ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="notBreaching",
         )
+
+    def alarm_on_errors(self, name: str, node: str, mesh: str = MESH) -> None:
+        """Make an alarm on what Envoys count: more than five answers of a virtual node that are server errors."""
+        self.cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace=NAMESPACE,
+            MetricName=CLASSES,
+            Dimensions=[
+                {"Name": "mesh", "Value": mesh},
+                {"Name": "node", "Value": node},
+                {"Name": "envoy_response_code_class", "Value": "5"},
+            ],
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=5,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+
+    def alarm_rang(self, name: str) -> float:
+        """Return when an alarm changed its state for the last time, in seconds since the epoch."""
+        (alarm,) = self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        changed: datetime = alarm["StateUpdatedTimestamp"]
+        return changed.timestamp()
 
     def answer_5xx(self, service: str, count: int) -> None:
         """Publish what a service that answers 5xx publishes."""

@@ -6,13 +6,8 @@ and can be cut.
 
 import http.client
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from domain.bootstrap import Ports, bootstrap, command, is_healthy
+from local.envoys import ask, free_ports, passes, start
+from local.placement import Place, command_here
 from local.settings import OWNER, REGION
 
-BIN = Path(sys.executable).parent
 CREDENTIALS = "/v2/credentials/task"
 
 
@@ -31,8 +27,8 @@ class Wire(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, account: str) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+    def __init__(self, port: int, account: str, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), Answers)
         self.aws, self.account, self.cut = port, account, False
         self.answered: list[tuple[str, int]] = []
         self.headers: dict[str, str] = {}
@@ -40,7 +36,7 @@ class Wire(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
+        return f"http://{self.server_address[0]!s}:{self.server_port}/"
 
     def statuses(self, kind: str) -> list[int]:
         """How the polls of a kind were answered."""
@@ -106,27 +102,20 @@ class Envoy:
         ports = Ports(inbound, outbound, admin)
         text = bootstrap(arn, wire.url, "lambda", REGION, 1, compress=compress, ports=ports, **more)
         environment = {
-            "PATH": os.pathsep.join([str(BIN), os.defpath]),
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": wire.url.rstrip("/") + CREDENTIALS,
             "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/0123456789abcdef-1",
         }
-        wanted = command(text)
-        # Several Envoys on one machine share nothing.
-        wanted[2] += " --use-dynamic-base-id --log-level warn"
         self.log = folder / f"envoy-{admin}.log"
-        with self.log.open("wb") as log:
-            self.began = time.monotonic()
-            self.process = subprocess.Popen(wanted, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        self.began = time.monotonic()
+        self.process = start(command_here(command(text), Place(admin)), environment, self.log)
 
     def healthy(self) -> bool:
         """What the container's health check says."""
-        check = ["bash", "-c", is_healthy(self.admin)]
-        return subprocess.run(check, capture_output=True, timeout=5, check=False).returncode == 0
+        return passes(["bash", "-c", is_healthy(self.admin)])
 
     def ask(self, path: str) -> Any:
         """Ask the admin interface."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
-            return json.load(answer)
+        return ask(self.admin, path)
 
     def clusters(self) -> set[str]:
         """The names of the clusters that it has from discovery."""
@@ -157,15 +146,3 @@ def running(
         envoy.process.wait()
         wire.shutdown()
         wire.server_close()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens to now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

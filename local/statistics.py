@@ -1,0 +1,98 @@
+"""What the Envoys of tasks count, as CloudWatch metrics: the very metrics that the collector beside them publishes.
+
+Requests to a virtual node that were answered, as its callers' Envoys count them, and those by class of answer; every
+second here, every minute there (functions/domain/sidecar/collector.py).
+"""
+
+import logging
+import re
+import threading
+import time
+from collections import Counter
+from typing import Any
+from urllib.parse import quote
+
+from ministack.core import responses
+from ministack.services import cloudwatch
+
+from domain.sidecar.collector import CLASSES, NAMESPACE, REQUESTS
+from local import envoys
+from local.dataplane import PLANE
+from local.patching import expect
+from local.settings import REGION
+
+_PATTERN = r"^cluster\.([^/]+)/virtualNode/([^/]+)/\d+/\w+\.upstream_rq_(?:completed|([2-5])xx)$"
+_COUNTER = re.compile(_PATTERN)
+Counts = dict[tuple[str, str], Counter[str]]
+"""Answers of each mesh and node: all (""), and by class (the first digit of the status)."""
+log = logging.getLogger("meshift.statistics")
+
+
+def install() -> None:
+    """Begin to read."""
+    expect(cloudwatch, "_put_metric_data", "params", "cbor_data", "is_cbor", "is_json")
+    threading.Thread(target=_read, daemon=True, name="meshift-statistics").start()
+
+
+def counts_of(statistics: dict[str, Any]) -> Counts:
+    """Read what an Envoy's administration says.
+
+    >>> name = "cluster.apps/virtualNode/serviceB/80/http2.upstream_rq_5xx"
+    >>> counts_of({"stats": [{"name": name, "value": 3}, {"histograms": {}}]})
+    {('apps', 'serviceB'): Counter({'5': 3})}
+    """
+    found: Counts = {}
+    for each in statistics["stats"]:
+        named = _COUNTER.fullmatch(each.get("name", ""))
+        if named:
+            mesh, node, digit = named.groups("")
+            found.setdefault((mesh, node), Counter())[digit] += each["value"]
+    return found
+
+
+def news_of(before: Counts, now: Counts) -> Counts:
+    """What was counted since the last time, for the nodes that were called since.
+
+    >>> news_of({("m", "a"): Counter({"2": 1})}, {("m", "a"): Counter({"2": 3}), ("m", "b"): Counter()})
+    {('m', 'a'): Counter({'2': 2})}
+    """
+    changes = {node: counts - before.get(node, Counter()) for node, counts in now.items()}
+    return {node: change for node, change in changes.items() if change}
+
+
+def metric_data(news: Counts) -> list[dict[str, Any]]:
+    """Write metric data: all classes of answers, for that none was bad is news, too."""
+    return [
+        _datum(float(counts[digit]), {"mesh": mesh, "node": node}, digit)
+        for (mesh, node), counts in news.items()
+        for digit in ("", "2", "3", "4", "5")
+    ]
+
+
+def _datum(value: float, dimensions: dict[str, str], digit: str) -> dict[str, Any]:
+    by_class = {"envoy_response_code_class": digit} if digit else {}
+    named = [{"Name": name, "Value": each} for name, each in (dimensions | by_class).items()]
+    return {"MetricName": CLASSES if digit else REQUESTS, "Dimensions": named, "Value": value, "Unit": "Count"}
+
+
+def _read() -> None:
+    before: dict[str, Counts] = {}
+    path = f"/stats?format=json&filter={quote(_PATTERN)}"
+    while True:
+        time.sleep(1)
+        for running in PLANE.all():
+            try:
+                now = counts_of(envoys.ask(running.place.admin, path))
+                _publish(running.account, news_of(before.get(running.id, {}), now))
+                before[running.id] = now
+            except (OSError, ValueError):
+                continue  # it is about to start, or to end
+            except Exception:  # one Envoy must not stop the others; what went wrong stands in the log
+                log.exception("statistics of task %s", running.id)
+
+
+def _publish(account: str, news: Counts) -> None:
+    if news:
+        with responses.request_scope(account, REGION):
+            wanted = {"Namespace": NAMESPACE, "MetricData": metric_data(news)}
+            cloudwatch._put_metric_data({}, wanted, False, is_json=True)
