@@ -1,4 +1,5 @@
-"""The data plane: beside each running task that has Meshift's Envoy, the real Envoy and an application run.
+"""The data plane: for each running task of an enrolled service an application runs, and beside it, once it is injected,
+the real Envoy.
 
 They are what the task definition says, but for what local/placement.py changes. As on AWS the application waits for a
 healthy Envoy, a task whose Envoy ends or stays unhealthy is replaced, and of a task that stops the application goes
@@ -7,15 +8,11 @@ told to leave; who calls it hears of that with his next poll, as he would by DNS
 """
 
 import contextvars
-import json
 import logging
 import os
-import subprocess
 import threading
 import time
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,62 +22,16 @@ from ministack.services import ecs
 from domain.enrolment import PREFIX
 from domain.sidecar import ENVOY
 from local import envoys
-from local.application import Applications, version_of
+from local.application import Applications
 from local.placement import LOOPBACK, Place, check_here, command_here, ports_of
+from local.running_task import Record, Running, application_of, environment, node_of
 from local.settings import SETTINGS
 
-Record = dict[str, Any]
 LEAVING_SECONDS = 2.5
 """How long a task still runs after it can no longer be found: callers that poll every second have heard of it."""
 STARTING_CHECK_SECONDS = 0.25
 """How often a starting Envoy's health is checked; ECS takes the interval of the check for that, too."""
 log = logging.getLogger("meshift.dataplane")
-
-
-@dataclass
-class Running:
-    """A task, and what runs for it on this machine."""
-
-    id: str
-    task: Record
-    account: str
-    service: str
-    hostname: str | None
-    node: str
-    mesh: str
-    image: str
-    check: list[str]
-    health_check: Record
-    place: Place
-    envoy: subprocess.Popen[bytes]
-    scope: contextvars.Context
-    """Account and Region, for the emulator."""
-    began: float
-    next_check: float = 0
-    failures: int = 0
-    serves: bool = False
-    """Whether the application was started."""
-    healthy: bool = False
-    leaves: float | None = None
-    """Since when it is not found any more."""
-
-    def shown(self) -> Record:
-        """What the control path `/_meshift/tasks` says."""
-        return {
-            "task": self.id,
-            "account": self.account,
-            "service": self.service,
-            "mesh": self.mesh,
-            "node": self.node,
-            "version": version_of(self.image),
-            "healthy": self.healthy,
-            "leaves": self.leaves is not None,
-            "pid": self.envoy.pid,
-            "admin": self.place.admin,
-            "ingress": {port: here for (name, port), here in self.place.listeners.items() if name == "ingress"},
-            "egress": {port: here for (name, port), here in self.place.listeners.items() if name == "egress"},
-            "application": self.place.application,
-        }
 
 
 class DataPlane:
@@ -102,28 +53,29 @@ class DataPlane:
         threading.Thread(target=self._watch, daemon=True, name="meshift-dataplane").start()
 
     def start(self, task: Record) -> None:
-        """Start Envoy for a task that begins to run, if it has one of Meshift's and the data plane is switched on."""
+        """Start what runs for a task that begins to run, if the data plane is switched on and knows the task's kind."""
         if not SETTINGS.dataPlane or task["taskArn"] in self._running:
             return
         definition = ecs._task_defs[ecs._resolve_td_key(task["taskDefinitionArn"])]
         containers = {each["name"]: each for each in definition["containerDefinitions"]}
-        envoy = containers.get(ENVOY)
-        if envoy is None or not envoy.get("command"):
+        envoy, application = containers.get(ENVOY), application_of(definition)
+        service, tags = service_of(task)
+        enrolled = f"{PREFIX}mesh" in tags or (envoy is not None and bool(envoy.get("command")))
+        if application is None or not enrolled:
             return
         identifier = task["taskArn"].rpartition("/")[2].replace("-", "")
-        application = application_of(definition)
-        service, tags = service_of(task)
         ports = [mapping["containerPort"] for mapping in application.get("portMappings", ())]
         admin, *others = envoys.free_ports(1 + len(ports))
         place = Place(admin, dict(zip(ports, others, strict=True)))
-        metadata = json.loads(envoy["command"][3])["node"]["metadata"]
-        command = command_here(envoy["command"], place)
-        log_file = self._folder / f"{service}-{identifier[:8]}.log"
+        process, check, node = None, [], (tags.get(f"{PREFIX}mesh", ""), tags.get(f"{PREFIX}virtual-node", service))
+        if envoy and envoy.get("command"):
+            file = self._folder / f"{service}-{identifier[:8]}.log"
+            process = envoys.start(command_here(envoy["command"], place), environment(identifier), file)
+            check, node = check_here(envoy["healthCheck"], place), node_of(envoy["command"][3])
         running = Running(
-            identifier, task, get_account_id(), service, tags.get(f"{PREFIX}hostname"),
-            metadata["resource"].partition("/")[2], metadata["mesh"], application["image"],
-            check_here(envoy["healthCheck"], place), envoy["healthCheck"], place,
-            envoys.start(command, environment(identifier), log_file), contextvars.copy_context(), time.monotonic(),
+            identifier, task, get_account_id(), service, tags.get(f"{PREFIX}hostname"), node[1], node[0],
+            application["image"], place, process, check, (envoy or {}).get("healthCheck", {}),
+            contextvars.copy_context(), time.monotonic(),
         )  # fmt: skip
         with self._lock:
             self._running[task["taskArn"]] = running
@@ -131,8 +83,13 @@ class DataPlane:
                 self._names.add(running.hostname)
 
     def has(self, task: Record) -> bool:
-        """Whether a task runs here, so that its health is what its Envoy's check says."""
+        """Whether a task runs here."""
         return task["taskArn"] in self._running
+
+    def judges(self, task: Record) -> bool:
+        """Whether a task's health is what its Envoy's check says."""
+        running = self._running.get(task["taskArn"])
+        return running is not None and running.envoy is not None
 
     def are_healthy(self, tasks: Sequence[Record]) -> bool:
         """Whether all of these tasks that run here are healthy."""
@@ -163,11 +120,8 @@ class DataPlane:
         """Resolve a name as DNS would, to tasks; None for one that is nothing of ours."""
         if name not in self._names and not name.endswith(".local"):
             return None
-        return [
-            (LOOPBACK, each.place.listeners["ingress", port])
-            for each in list(self._running.values())
-            if each.hostname == name and each.healthy and not each.leaves and ("ingress", port) in each.place.listeners
-        ]
+        found = [each for each in self.all() if each.hostname == name and each.healthy and not each.leaves]
+        return [(LOOPBACK, here) for each in found if (here := each.takes(port)) is not None]
 
     def give_ports(self, running: Running, listeners: Sequence[Record]) -> None:
         """Give a task a port of this machine for each that its Envoy's listeners take connections for."""
@@ -194,6 +148,10 @@ class DataPlane:
                     log.exception("task %s", running.id)
 
     def _look_at(self, running: Running) -> None:
+        if running.envoy is None:
+            self._serve(running)
+            running.healthy = all(envoys.listens(port) for port in running.place.application.values())
+            return
         if running.envoy.poll() is not None:
             running.scope.copy().run(self._ended, running.task, "Essential container in task exited")
             return
@@ -209,14 +167,18 @@ class DataPlane:
         running.next_check = time.monotonic() + interval
         if passed:
             running.failures = 0
-            if not running.serves and self._applications:
-                self._applications.start(running.id, running.image, list(running.place.application.values()))
-                running.serves = True
+            self._serve(running)
         elif not starting:
             running.failures += 1
             if running.failures >= running.health_check.get("retries", 3):
                 running.scope.copy().run(self._health, running.task, "UNHEALTHY")
                 running.scope.copy().run(self._ended, running.task, "Task failed container health checks")
+
+    def _serve(self, running: Running) -> None:
+        """Start a task's application, once."""
+        if not running.serves and self._applications:
+            self._applications.start(running.id, running.image, list(running.place.application.values()))
+            running.serves = True
 
     def _stop(self, running: Running) -> None:
         if self._applications:
@@ -224,26 +186,8 @@ class DataPlane:
         end = time.monotonic() + 2
         while any(envoys.listens(port) for port in running.place.application.values()) and time.monotonic() < end:
             time.sleep(0.05)
-        envoys.stop(running.envoy)
-
-
-def application_of(definition: Record) -> Record:
-    """Find the container that Envoy serves: of those that wait for it the one with a port."""
-    waiting = [
-        each
-        for each in definition["containerDefinitions"]
-        if any(dependency["containerName"] == ENVOY for dependency in each.get("dependsOn") or ())
-    ]
-    return next((each for each in waiting if each.get("portMappings")), waiting[0])
-
-
-def environment(identifier: str) -> dict[str, str]:
-    """What ECS puts into the environment of a task's containers: the credentials of its role, and who it is."""
-    port = os.environ["GATEWAY_PORT"]
-    return {
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{LOOPBACK}:{port}/_meshift/credentials/{identifier}",
-        "ECS_CONTAINER_METADATA_URI_V4": f"http://169.254.170.2/v4/{identifier}-1",
-    }
+        if running.envoy:
+            envoys.stop(running.envoy)
 
 
 def service_of(task: Record) -> tuple[str, dict[str, str]]:
@@ -252,11 +196,6 @@ def service_of(task: Record) -> tuple[str, dict[str, str]]:
     service = ecs._services.get(f"{ecs._cluster_name_from_arn(task['clusterArn'])}/{name}") or {}
     listed = ecs._tags.get(service.get("serviceArn")) or service.get("tags") or []
     return name, {each["key"]: each["value"] for each in listed}
-
-
-def turn_of(running: Running) -> int:
-    """Which of several addresses a caller takes; the same each time, another for other callers."""
-    return zlib.crc32(running.id.encode())
 
 
 PLANE = DataPlane()

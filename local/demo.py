@@ -193,10 +193,11 @@ def bad_version_is_rolled_back(story: Story, apps: Tutorial, arn: str, traffic: 
         asked = traffic.written("serviceB", 25, began)
         answered = traffic.first("serviceb:bad")
         story.tell("serviceB carries 25, and half of its answers are 500")
+        rang = apps.alarm_rings(ALARM)
         back = apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=3)
         story.tell(f"{back['outcome']}: {back['reason']}")
         time.sleep(BOUND)
-        restored = traffic.last("serviceb:bad") - apps.alarm_rang(ALARM)
+        restored = traffic.last("serviceb:bad") - rang
     story.measure(
         "UpdateRoute to the first request on the new weights",
         f"at most {BOUND} s", f"{answered - asked:.1f} s", answered - asked <= BOUND,

@@ -15,8 +15,9 @@ from typing import Any
 from ministack.app import app as emulator
 
 from local.app_mesh import url_of
-from local.dataplane import PLANE, Running, turn_of
+from local.dataplane import PLANE
 from local.placement import resources_here
+from local.running_task import Running, turn_of
 from local.settings import OWNER, REGION, SETTINGS
 
 PREFIX = "/v3/discovery:"

@@ -54,7 +54,7 @@ def set_running(task: Record) -> None:
 
 def become_healthy(task: Record) -> None:
     """A task is healthy as soon as it runs, unless there is something to ask: what the data plane runs for it."""
-    if not PLANE.has(task):
+    if not PLANE.judges(task):
         set_health(task, "HEALTHY")
 
 

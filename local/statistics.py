@@ -80,7 +80,7 @@ def _read() -> None:
     path = f"/stats?format=json&filter={quote(_PATTERN)}"
     while True:
         time.sleep(1)
-        for running in PLANE.all():
+        for running in (each for each in PLANE.all() if each.envoy):
             try:
                 now = counts_of(envoys.ask(running.place.admin, path))
                 _publish(running.account, news_of(before.get(running.id, {}), now))

@@ -115,11 +115,15 @@ class Tutorial:
             TreatMissingData="notBreaching",
         )
 
-    def alarm_rang(self, name: str) -> float:
-        """Return when an alarm changed its state for the last time, in seconds since the epoch."""
-        (alarm,) = self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
-        changed: datetime = alarm["StateUpdatedTimestamp"]
-        return changed.timestamp()
+    def alarm_rings(self, name: str) -> float:
+        """Wait until an alarm rings; returns when that was seen, in seconds since the epoch."""
+
+        def state() -> bool:
+            (alarm,) = self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+            return bool(alarm["StateValue"] == "ALARM")
+
+        wait_for(f"alarm {name} rings", state, every=0.1)
+        return time.time()
 
     def answer_5xx(self, service: str, count: int) -> None:
         """Publish what a service that answers 5xx publishes."""

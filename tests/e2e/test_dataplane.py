@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -67,6 +68,21 @@ def test_envoys_end_with_their_service_and_with_local_aws(alone, tmp_path):
         (pid,) = create(LocalAws(instance), "web", "web")
         assert is_alive(pid)
     wait_for(lambda: not is_alive(pid), 5)
+
+
+def test_a_task_without_envoy_answers_by_itself_if_its_service_is_enrolled(alone):
+    def tasks(service):
+        return [each for each in alone.instance.control("tasks")["tasks"] if each["service"] == service]
+
+    enrolled = {"meshift:mesh": "apps", "meshift:hostname": "bare.apps.local"}
+    for name, tags in (("bare", enrolled), ("bystander", {"team": "other"})):
+        alone.owner.create_service(name, tags, image="shop:7", cluster="web")
+        alone.owner.deployed(name, "web")
+    (task,) = tasks("bare")
+    assert (task["pid"], task["healthy"]) == (None, True)
+    with urllib.request.urlopen(f"http://127.0.0.1:{task['application']['8080']}/", timeout=5) as answer:
+        assert answer.read() == b"shop:7"
+    assert not tasks("bystander")
 
 
 @pytest.mark.parametrize("wanted", [{"dataPlane": "yes"}, {"discoveryFails": 1}])

@@ -53,8 +53,9 @@ class Shop:
         self.account.client("ecs").update_service(cluster=CLUSTER, service=name, taskDefinition=revision)
 
     def tasks(self, service):
-        """The tasks of a service that the data plane runs."""
-        return [each for each in self.instance.control("tasks")["tasks"] if each["service"] == service]
+        """The tasks of a service that the data plane runs with Envoy."""
+        tasks = self.instance.control("tasks")["tasks"]
+        return [each for each in tasks if each["service"] == service and each["pid"]]
 
     def route(self):
         return self.mesh.describe_route(meshName=MESH, virtualRouterName=SERVICE, routeName=SERVICE)["route"]
