@@ -1,6 +1,6 @@
-"""Alarms on the metric that they name: the emulator adds up all series of a name, whatever their dimensions."""
+"""Alarms on local AWS: the emulator evaluates an alarm on all metrics of its name, whatever their dimensions."""
 
-from types import FunctionType
+import types
 from typing import Any
 
 from ministack.services import cloudwatch
@@ -9,16 +9,15 @@ from local.patching import expect, replace
 
 
 def install() -> None:
-    """Let an alarm see the series of its own dimensions only, as CloudWatch does."""
+    """Let an alarm see the metrics of its own dimensions only."""
     expect(cloudwatch, "_metrics")
-    key_of = expect(cloudwatch, "_dims_key", "dims")
-    original = expect(cloudwatch, "_evaluate_alarm", "alarm")
+    expect(cloudwatch, "_dims_key", "dims")
+    expect(cloudwatch, "_dims_from_list", "dimensions")
 
     def evaluate(alarm: dict[str, Any]) -> None:
-        own = key_of({each["Name"]: each["Value"] for each in alarm.get("Dimensions", [])})
-        metrics = {key: points for key, points in list(cloudwatch._metrics.items()) if key[2] == own}
-        # The same code, for which there is nothing but these metrics.
-        seeing = FunctionType(original.__code__, {**vars(cloudwatch), "_metrics": metrics}, original.__name__)
-        seeing(alarm)
+        wanted = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+        own = {key: points for key, points in list(cloudwatch._metrics.items()) if key[2] == wanted}
+        # The emulator's own evaluation, with these in the place of all metrics.
+        types.FunctionType(original.__code__, {**vars(cloudwatch), "_metrics": own})(alarm)
 
-    replace(cloudwatch, "_evaluate_alarm", evaluate, "alarm")
+    original = replace(cloudwatch, "_evaluate_alarm", evaluate, "alarm")

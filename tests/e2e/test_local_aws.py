@@ -663,26 +663,20 @@ def test_settings_that_make_no_sense_are_refused(empty_aws):
         empty_aws.settings(speed=1)
 
 
-def test_an_alarm_sees_the_series_of_its_own_dimensions_only(empty_aws):
-    watch = empty_aws.owner.client("cloudwatch")
-    watch.put_metric_alarm(
-        AlarmName="by-class",
-        Namespace="Test",
-        MetricName="Answers",
-        Dimensions=[{"Name": "class", "Value": "5"}],
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=5,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="notBreaching",
-    )
+def test_an_alarm_looks_at_the_metrics_of_its_own_dimensions(account):
+    cloudwatch = account.client("cloudwatch")
+    told = {"Namespace": "Shop", "MetricName": "Errors"}
+    one, other = ([{"Name": "node", "Value": name}] for name in ("one", "other"))
+    cloudwatch.put_metric_alarm(
+        **told, AlarmName="errors-of-one", Dimensions=one, Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=5, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
 
-    def count(digit, value):
-        data = {"MetricName": "Answers", "Dimensions": [{"Name": "class", "Value": digit}], "Value": value}
-        watch.put_metric_data(Namespace="Test", MetricData=[data])
-        return watch.describe_alarms(AlarmNames=["by-class"])["MetricAlarms"][0]["StateValue"]
+    def state_after(dimensions):
+        cloudwatch.put_metric_data(
+            Namespace="Shop", MetricData=[{"MetricName": "Errors", "Dimensions": dimensions, "Value": 50}]
+        )
+        return cloudwatch.describe_alarms(AlarmNames=["errors-of-one"])["MetricAlarms"][0]["StateValue"]
 
-    count("5", 1)
-    assert count("2", 100) != "ALARM"
-    wait_for(lambda: count("5", 10) == "ALARM")
+    assert state_after(other) == "INSUFFICIENT_DATA"
+    assert state_after(one) == "ALARM"

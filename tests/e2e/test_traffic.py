@@ -242,6 +242,6 @@ def test_a_task_whose_envoy_ends_is_replaced(shop, load, rolled_back):
 def test_no_request_failed_but_those_that_the_bad_version_failed(load, rolled_back, record_testsuite_property):
     counts, errors = load.since(0)
     record_testsuite_property("requests", counts.total())
-    assert counts.total() > 10_000
+    assert counts.total() > 20_000
     assert set(errors) <= {"shop:bad"}
     assert counts[NOBODY] == 0
