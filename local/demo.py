@@ -37,6 +37,7 @@ STEPS = [{"weight": 25, "bakeSeconds": 6}, {"weight": 50, "bakeSeconds": 6}]
 FIRST_STEPS = [{"weight": 25, "bakeSeconds": 18}, STEPS[1]]
 """A node that no Envoy has heard of gets its traffic later (docs/decisions/0007-discovery.md)."""
 ALARM, CHECK_SECONDS = "serviceb-5xx", 1
+DEPLOYMENT_SECONDS = 1.5
 CARD = "/meshift/meshes/apps"
 
 
@@ -96,7 +97,7 @@ def main() -> int:
     story = Story(console)
     shutil.rmtree(STATE, ignore_errors=True)
     try:
-        with running(STATE, deploymentSeconds=1.5, dataPlane=True) as aws:
+        with running(STATE, deploymentSeconds=DEPLOYMENT_SECONDS, dataPlane=True) as aws:
             with story.chapter("sam build, sam deploy: the stack meshift in the owner's and the consumer's account"):
                 deploy.deploy(aws)
             tell(story, aws)
@@ -125,7 +126,7 @@ def tell(story: Story, aws: Instance) -> None:
     bad_version_is_rolled_back(story, apps, stable, traffic)
     stopped_rollout_is_recovered(story, apps, stable)
     operator_steers(story, apps, stable)
-    traffic_goes_off_before_a_redeployment(story, apps, stable, traffic)
+    traffic_goes_off_before_a_redeployment(story, aws, apps, stable, traffic)
     requests_are_counted(story, traffic)
     shares_are_answered(story, aws)
     story.timeline |= history.follow(apps.happenings(), story.began, VIRTUAL_SERVICE)
@@ -247,13 +248,20 @@ def operator_steers(story: Story, apps: Tutorial, arn: str) -> None:
     story.expect("its history", [(signal, OWNER) for signal in ("retry", "pause", "promote")], signals)
 
 
-def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: str, traffic: Traffic) -> None:
-    """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile."""
+def traffic_goes_off_before_a_redeployment(
+    story: Story, aws: Instance, apps: Tutorial, arn: str, traffic: Traffic
+) -> None:
+    """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile.
+
+    The pipeline's own deployment, without Envoy, takes as long as its traffic needs to leave; on AWS it takes minutes.
+    """
     with story.chapter("serviceB carries everything, and its next version is deployed"):
         known, began = len(apps.executions(arn)), time.time()
         apps.write_policy("quick", steps=STEPS, finalBakeSeconds=6)
+        aws.settings(deploymentSeconds=16)
         apps.deploy_image("serviceB", "serviceb:4")
         wait_for("its traffic goes to serviceBv2", lambda: apps.weights() == {"serviceB": 0, "serviceBv2": 100})
+        aws.settings(deploymentSeconds=DEPLOYMENT_SECONDS)
         story.tell("its traffic goes to serviceBv2 while Envoy is put in")
         bare = apps.containers("serviceB")
         redeployed = apps.outcome(arn, "Redeployed", "Refused", known=known)

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 from local.callers import Callers
 from local.instance import Instance
 from local.tutorial import MESH, VIRTUAL_SERVICE, Tutorial, wait_for
@@ -85,7 +87,10 @@ class Traffic:
         route = {"meshName": MESH, "virtualRouterName": VIRTUAL_SERVICE, "routeName": VIRTUAL_SERVICE}
         known: dict[str, int] = {}
         while not self._stop.wait(0.2):
-            found = self._apps.mesh.describe_route(**route)["route"]
+            try:
+                found = self._apps.mesh.describe_route(**route)["route"]
+            except BotoCoreError:
+                continue  # the story stopped, and local AWS with it
             targets = found["spec"]["http2Route"]["action"]["weightedTargets"]
             weights = {each["virtualNode"]: each["weight"] for each in targets}
             if weights != known:
