@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Check once.
 
     Takes the execution's document with `plan` and `position`; returns `{"next", "position", "outcome", "reason"}`,
-    `next` being Bake, Shift, Promote, Pause, Roll Back or Freeze.
+    `next` being Bake, Shift, Gate, Pause, Clean Up, Promote, Roll Back or Freeze.
     """
     tell_execution(event)
     settings, plan = Settings.from_env(os.environ), event["plan"]
@@ -35,9 +35,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     states = alarms.read_states(plan["alarms"])
     health = judge(service, event["deployment"], tasks, plan["alarms"], states)
     subject = event["subject"]
-    claim = RolloutTable(settings.rollout_table).claim(mesh_id(subject), subject["virtualService"])
-    signal = claim["signal"] if claim and claim["execution"] == event["execution"] else None
+    table = RolloutTable(settings.rollout_table)
+    claim = table.claim(mesh_id(subject), subject["virtualService"])
+    mine = claim if claim and claim["execution"] == event["execution"] else None
+    signal = mine["signal"] if mine else None
     decision = decide(plan, event["position"], health, _weights(subject, plan, settings), signal)
+    if mine and mine["token"] and decision.what not in ("Gate", "Pause"):
+        table.keep_token(mesh_id(subject), subject["virtualService"], event["execution"], None)
     logger.info(decision.what, position=decision.position, reason=decision.reason)
     return {
         "next": decision.what,

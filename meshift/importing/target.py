@@ -11,8 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import NoRegionError, ProfileNotFound
 
 from domain.hosted.kinds import Kind, split_path
-from meshift_import.descriptions import tags_of
-from meshift_import.resources import BadInput, Key, Resource
+from meshift.errors import BadInput
+from meshift.importing.descriptions import tags_of
+from meshift.importing.resources import Key, Resource
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_APP_MESH"
 

@@ -4,9 +4,3 @@ Every source is read into the same `Resource`s, which are compared with what the
 plan; applying the plan twice changes nothing the second time. What a resource may look like is decided by the hosted
 mesh's own rules (`functions/domain/hosted`), so that most of what the API would refuse is refused in the plan.
 """
-
-import sys
-from pathlib import Path
-
-# The rules are imported as the functions import them: absolute from their CodeUri.
-sys.path.append(str(Path(__file__).parents[1] / "functions"))

@@ -9,9 +9,10 @@ from botocore.session import get_session
 
 from domain.hosted.errors import ApiError
 from domain.hosted.kinds import KINDS, Kind, MeshKey, arn_of, path_of
-from meshift_import.intrinsics import NOTHING, Resolver, Unresolved, once
-from meshift_import.resources import BadInput, Found, Refusal, key_of, resource_of
-from meshift_import.spelling import spelled
+from meshift.errors import BadInput
+from meshift.importing.intrinsics import NOTHING, Resolver, Unresolved, once
+from meshift.importing.resources import Found, Refusal, key_of, resource_of
+from meshift.importing.spelling import spelled
 
 TYPES = {f"AWS::AppMesh::{kind.title}": kind for kind in KINDS}
 SECTIONS = ("Parameters", "Mappings", "Conditions", "Resources")

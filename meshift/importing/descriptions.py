@@ -16,7 +16,8 @@ from domain.hosted.kinds import (
     VIRTUAL_SERVICE,
     Kind,
 )
-from meshift_import.resources import BadInput, Found, Refusal, own_tags, resource_of
+from meshift.errors import BadInput
+from meshift.importing.resources import Found, Refusal, own_tags, resource_of
 
 CHILDREN = {VIRTUAL_ROUTER: ROUTE, VIRTUAL_GATEWAY: GATEWAY_ROUTE}
 GIVEN_BY_THE_API = ("metadata", "status")

@@ -10,9 +10,10 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 from yaml import YAMLError
 
 from domain.hosted.kinds import BY_NAME
-from meshift_import.descriptions import resource_described
-from meshift_import.resources import BadInput, Found
-from meshift_import.templates import Given, Template
+from meshift.errors import BadInput
+from meshift.importing.descriptions import resource_described
+from meshift.importing.resources import Found
+from meshift.importing.templates import Given, Template
 
 ENDINGS = (".json", ".yaml", ".yml", ".template")
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
-from meshift_import.plan import CREATE, REFUSED, UPDATE, Step, title_of
-from meshift_import.resources import Key, Resource
-from meshift_import.target import Target
+from meshift.importing.plan import CREATE, REFUSED, UPDATE, Step, title_of
+from meshift.importing.resources import Key, Resource
+from meshift.importing.target import Target
 
 CREATED, UPDATED, UNCHANGED, FAILED = "created", "updated", "unchanged", "failed"
 

@@ -1,4 +1,4 @@
-"""The command line: sources, target, plan, and with `--yes` the import itself.
+"""`meshift import`: sources, target, plan, and with `--yes` the import itself.
 
 Exit codes: 0 done, nothing to do, or only planned; 1 something was refused or failed; 2 usage or bad input.
 """
@@ -6,22 +6,21 @@ Exit codes: 0 done, nothing to do, or only planned; 1 something was refused or f
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from meshift.errors import DONE, FAILURE, BadInput
+from meshift.importing.apply import FAILED, apply
+from meshift.importing.descriptions import read_endpoint
+from meshift.importing.files import read_files
+from meshift.importing.plan import REFUSED, UNCHANGED, plan
+from meshift.importing.resources import Found
+from meshift.importing.show import console_for, json_of, summary_of, table_of
+from meshift.importing.target import Target, connect, endpoint
+from meshift.importing.templates import Given
+from meshift.options import add_json, pair
 
-from meshift_import.apply import FAILED, apply
-from meshift_import.descriptions import read_endpoint
-from meshift_import.files import read_files
-from meshift_import.plan import REFUSED, UNCHANGED, plan
-from meshift_import.resources import BadInput, Found
-from meshift_import.show import console_for, json_of, summary_of, table_of
-from meshift_import.target import Target, connect, endpoint
-from meshift_import.templates import Given
-
-DONE, FAILURE, USAGE = 0, 1, 2
 SIGNING_NAMES = ("lambda", "appmesh", "execute-api")
 Connect = Callable[[str, str, str | None, str | None], Any]
 EPILOG = """\
@@ -34,13 +33,10 @@ exit codes: 0 done, nothing to do, or only planned; 1 something was refused or f
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
-        prog="python -m meshift_import",
-        description="Import a mesh into an App Mesh API such as Meshift's. Shows a plan; --yes applies it.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def describe(found: argparse.ArgumentParser, _: str) -> None:
+    """Add the options."""
+    found.description = "Import a mesh into an App Mesh API such as Meshift's. Shows a plan; --yes applies it."
+    found.epilog = EPILOG
     sources = found.add_argument_group("sources: files, or an endpoint")
     sources.add_argument(
         "source", nargs="*", type=Path, help="CloudFormation template, description, or a folder of them"
@@ -77,39 +73,12 @@ def parser() -> argparse.ArgumentParser:
     )
     target.add_argument("--to-profile", metavar="NAME", help="the AWS profile for the target")
     found.add_argument("--region", help="the Region of both, and AWS::Region in templates; default as the AWS CLI's")
-    found.add_argument("--json", action="store_true", help="print the plan as JSON")
+    add_json(found)
     found.add_argument("--yes", action="store_true", help="apply the plan")
-    return found
 
 
-def pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not name or not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
-def main(
-    arguments: Sequence[str] | None = None, connect: Connect = connect, environment: Mapping[str, str] = os.environ
-) -> int:
-    """Run the command; give back its exit code. `connect` makes a client of URL, signing name, Region and profile."""
-    options = parser().parse_args(arguments)
-    try:
-        return run(options, connect, environment)
-    except BadInput as error:
-        return failed(str(error), USAGE)
-    except (ClientError, BotoCoreError) as error:
-        return failed(str(error), FAILURE)
-    except KeyboardInterrupt:
-        return failed("interrupted; run it again to see what is left", 130)
-
-
-def failed(message: str, code: int) -> int:
-    sys.stderr.write(f"meshift_import: {' '.join(message.split())}\n")
-    return code
-
-
-def run(options: argparse.Namespace, connect: Connect, environment: Mapping[str, str]) -> int:
+def run(options: argparse.Namespace, connect: Connect = connect, environment: Mapping[str, str] = os.environ) -> int:
+    """Plan, and with `--yes` apply. `connect` makes a client of URL, signing name, Region and profile."""
     check(options)
     url = endpoint(options.to, environment)
     client = connect(url, options.to_signing_name, options.region, options.to_profile)

@@ -25,10 +25,6 @@ ORDER = (MESH, VIRTUAL_NODE, VIRTUAL_GATEWAY, VIRTUAL_ROUTER, ROUTE, VIRTUAL_SER
 """The kinds, each after those that its specs may name."""
 
 
-class BadInput(Exception):
-    """A source cannot be read, or the command line makes no sense; the message is one line."""
-
-
 @dataclass(frozen=True)
 class Key:
     """A resource's identity in a target: the mesh's owner (empty: the caller), the mesh, the path in it."""

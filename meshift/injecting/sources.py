@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gateways import ecs
-from meshift_inject.errors import BadInput
+from meshift.errors import BadInput
 
 _IN_ECS = re.compile(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task-definition/\S+|[A-Za-z0-9_-]{1,255}(:\d+)?")
 

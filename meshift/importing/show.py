@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from meshift_import.plan import CREATE, REFUSED, UNCHANGED, UPDATE, Change, Step, title_of
-from meshift_import.resources import Resource
+from meshift.importing.plan import CREATE, REFUSED, UNCHANGED, UPDATE, Change, Step, title_of
+from meshift.importing.resources import Resource
 
 COLOURS = {CREATE: "green", UPDATE: "yellow", UNCHANGED: "dim", REFUSED: "red"} | {
     "created": "green",

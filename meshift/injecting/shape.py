@@ -6,7 +6,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from gateways.clients import client
-from meshift_inject.errors import BadInput
+from meshift.errors import BadInput
 
 
 def check_shape(task_definition: dict[str, Any], origin: str) -> None:

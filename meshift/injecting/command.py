@@ -1,4 +1,4 @@
-"""The command line: a task definition in, one with its sidecar out.
+"""`meshift inject`: a task definition in, one with its sidecar out.
 
 Exit codes: 0 done, or as wanted; 1 refused, failed, or (with `--check`) not as wanted; 2 usage or bad input.
 """
@@ -7,24 +7,22 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
+from botocore.exceptions import NoRegionError
 
 from domain.enrolment import MESH, PREFIX, Enrolment, is_enrolled, parse_enrolment, read_tags, refuse_unfit
-from domain.errors import InvalidSetting, InvalidTag, NotFound, Refused
 from domain.sidecar import Injection, inject, register_input, sidecar_for
 from gateways import ecs
 from gateways.mesh import Mesh
-from meshift_inject.errors import BadInput
-from meshift_inject.shape import check_shape
-from meshift_inject.sources import read_task_definition
-from meshift_inject.stack import read_settings
+from meshift.errors import DONE, FAILURE, BadInput
+from meshift.injecting.shape import check_shape
+from meshift.injecting.sources import read_task_definition
+from meshift.options import pair, use_aws
+from meshift.stack import OUTPUTS, PARAMETERS, read_stack, settings_of
 from settings import Settings
 
-DONE, FAILURE, USAGE = 0, 1, 2
 _NODE = re.compile(r"arn:aws[a-z-]*:appmesh:([a-z0-9-]+):\d{12}:mesh/([^/\s]+)/virtualNode/([^/\s]+)")
 EPILOG = """\
 examples:
@@ -37,13 +35,10 @@ exit codes: 0 done, or as wanted; 1 refused, failed, or (with --check) not as wa
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
-        prog="python -m meshift_inject",
-        description="Put Meshift's sidecar into a task definition. Prints what aws ecs register-task-definition takes.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def describe(found: argparse.ArgumentParser, _: str) -> None:
+    """Add the options."""
+    found.description = "Put Meshift's sidecar into a task definition. Prints what register-task-definition takes."
+    found.epilog = EPILOG
     found.add_argument(
         "task_definition", metavar="SOURCE", help="a JSON file, - for standard input, or an ARN or FAMILY[:REVISION]"
     )
@@ -72,14 +67,6 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--region", help="default as the AWS CLI's")
     found.add_argument("--profile", metavar="NAME", help="the AWS profile")
-    return found
-
-
-def pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not name or not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def port(text: str) -> int:
@@ -88,36 +75,19 @@ def port(text: str) -> int:
     return int(text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; give back its exit code."""
-    options = parser().parse_args(arguments)
-    try:
-        return run(options)
-    except (BadInput, InvalidTag, InvalidSetting, NoRegionError, ProfileNotFound) as error:
-        return failed(str(error), USAGE)
-    except (Refused, NotFound, ClientError, BotoCoreError) as error:
-        return failed(str(error), FAILURE)
-    except KeyboardInterrupt:
-        return failed("interrupted", 130)
-
-
-def failed(message: str, code: int) -> int:
-    say(message)
-    return code
-
-
 def say(message: str) -> None:
-    sys.stderr.write(f"meshift_inject: {' '.join(message.split())}\n")
+    sys.stderr.write(f"meshift inject: {' '.join(message.split())}\n")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Inject, or check."""
     check(options)
-    boto3.setup_default_session(profile_name=options.profile, region_name=options.region)
+    use_aws(options)
     task_definition = read_task_definition(options.task_definition, sys.stdin)
     check_shape(task_definition, options.task_definition)
     tags, name = tags_of(options)
     enrolment = parse_enrolment(tags, name)
-    settings = read_settings(options.stack, dict(options.set), region_of(options))
+    settings = settings_wanted(options)
     injection = inject(task_definition, enrolment, sidecar_for(node_of(options, enrolment, settings), settings.sidecar))
     return answer(injection, options.check)
 
@@ -167,6 +137,19 @@ def tags_of(options: argparse.Namespace) -> tuple[dict[str, str], str]:
     if not name and PREFIX + "virtual-node" not in tags:
         raise BadInput("which virtual node? give --tag virtual-node=NAME, or --service CLUSTER/NAME")
     return tags, name
+
+
+def settings_wanted(options: argparse.Namespace) -> Settings:
+    """Return the stack's settings, those given one by one first."""
+    given = dict(options.set)
+    unknown = sorted(set(given) - {*PARAMETERS, *OUTPUTS})
+    if unknown:
+        raise BadInput(
+            f"--set {unknown[0]}: no such parameter or output; known are {', '.join((*PARAMETERS, *OUTPUTS))}"
+        )
+    stack = read_stack(options.stack) if options.stack else None
+    known = {**stack.parameters, **stack.outputs} if stack else {}
+    return settings_of({**known, **given}, region_of(options))
 
 
 def region_of(options: argparse.Namespace) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from domain.hosted.kinds import MESH
-from meshift_import.resources import ORDER, Found, Key, Refusal, Resource
+from meshift.importing.resources import ORDER, Found, Key, Refusal, Resource
 
 CREATE, UPDATE, UNCHANGED, REFUSED = "create", "update", "unchanged", "refused"
 ABSENT = object()

@@ -3,9 +3,3 @@
 The same pure function decides as in the stack (`functions/domain/sidecar`): what this command makes of a task
 definition, the stack finds as it wants it.
 """
-
-import sys
-from pathlib import Path
-
-# The rules are imported as the functions import them: absolute from their CodeUri.
-sys.path.append(str(Path(__file__).parents[1] / "functions"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from meshift_import.spelling import text_of
+from meshift.importing.spelling import text_of
 
 NOTHING = object()
 """What `AWS::NoValue` stands for: the member or item is left out."""
