@@ -71,14 +71,22 @@ class _Walk:
 Steps = Generator[Sleep | Call, Any, Ending]
 
 
-def walk(definition: Definition, document: Any, execution: str, path: list[str] | None = None) -> Steps:
-    """Walk a definition with an input; `path` collects the names of the states that were entered."""
+def walk(
+    definition: Definition,
+    document: Any,
+    execution: str,
+    path: list[str] | None = None,
+    inputs: list[Any] | None = None,
+) -> Steps:
+    """Walk a definition with an input; `path` and `inputs` collect the states that were entered, and with what."""
     name = execution.rpartition(":")[2]
     walking = _Walk(definition, {"Execution": {"Id": execution, "Name": name, "Input": document}}, {})
     state, value = definition["StartAt"], document
     while True:
         if path is not None:
             path.append(state)
+        if inputs is not None:
+            inputs.append(value)
         known = definition["States"][state]
         walking.context["State"] = {"Name": state, "RetryCount": 0}
         walking.events += _EVENTS[known["Type"]]

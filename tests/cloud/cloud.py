@@ -29,7 +29,7 @@ from tests.cloud.clock import Clock
 from tests.cloud.dynamodb import Tables
 from tests.cloud.ecs import Ecs
 from tests.cloud.faults import Asked, Fault, Killed
-from tests.cloud.others import Alarms, Invitations, Parameters, Roles, Told
+from tests.cloud.others import Alarms, Invitations, Parameters, Roles, Scaling, Told
 from tests.cloud.stack import Stack
 from tests.cloud.states import Execution, States
 from tests.hosted_mesh import OWNER, REGION, event_of
@@ -63,7 +63,7 @@ class Cloud:
         self.tables = Tables("RolloutTable", "MeshTable")
         self.ecs = Ecs(self.clock, self.emit)
         self.parameters, self.alarms, self.told = Parameters(), Alarms(), Told()
-        self.roles, self.invitations = Roles(), Invitations()
+        self.roles, self.scaling, self.invitations = Roles(), Scaling(), Invitations()
         self.states = States(self.clock, self.stack.machines, self.invoke, self.emit)
         self.store = MeshStore("MeshTable", self.tables, patience=0.0)  # type: ignore[arg-type]
         self.asked: list[Asked] = []
@@ -82,6 +82,7 @@ class Cloud:
             "eventbridge": self.told,
             "sqs": self.told,
             "iam": self.roles,
+            "application-auto-scaling": self.scaling,
             "ram": self.invitations,
             "sfn": self.states,
         }

@@ -34,8 +34,9 @@ class Tables:
         return {}
 
     def delete_item(self, TableName: str, Key: Item, **request: Any) -> dict[str, Any]:
+        old = self.tables[TableName].get(_key(Key))
         self._write(TableName, "Delete", {"Key": Key, **request}, "DeleteItem")
-        return {}
+        return {"Attributes": old} if old is not None and request.get("ReturnValues") == "ALL_OLD" else {}
 
     def update_item(self, TableName: str, Key: Item, **request: Any) -> dict[str, Any]:
         self._write(TableName, "Update", {"Key": Key, **request}, "UpdateItem")

@@ -62,6 +62,20 @@ class Roles:
         return {}
 
 
+class Scaling:
+    """Application Auto Scaling's targets, by resource."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Document] = {}
+
+    def describe_scalable_targets(self, ResourceIds: list[str], **_: Any) -> Document:
+        return {"ScalableTargets": [self.targets[each] for each in ResourceIds if each in self.targets]}
+
+    def register_scalable_target(self, ResourceId: str, **request: Any) -> Document:
+        self.targets[ResourceId] = {**self.targets.get(ResourceId, {"MaxCapacity": 10}), **request}
+        return {}
+
+
 class Invitations:
     """RAM's, by ARN, with what is in them."""
 

@@ -134,8 +134,18 @@ def _waits_for_share() -> Cloud:
     return cloud
 
 
+def _approve(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+    _when(cloud, lambda each: any(one.token for one in each.states.running), lambda: operate(cloud, "approve"))
+
+
 def _begun() -> Cloud:
     return begun(SHORT)
+
+
+def _gated() -> Cloud:
+    gate = {"timeoutSeconds": 600, "onTimeout": "rollback"}
+    return begun({**SHORT, "steps": [{"weight": 25, "bakeSeconds": 30, "gate": gate}]})
 
 
 FLOWS = (
@@ -143,6 +153,9 @@ FLOWS = (
     Flow("fall ill", _begun, _fall_ill, ("Redeployed", "Rolled Back")),
     Flow("stop", _begun, _stop, ("Redeployed", "ABORTED")),
     Flow("pause and resume", _begun, _pause, ("Redeployed", "Promoted")),
+    Flow("approve a gate", _gated, _approve, ("Redeployed", "Promoted")),
+    Flow("answer no gate", _gated, _roll_out, ("Redeployed", "Rolled Back")),
+    Flow("clean up", lambda: begun({**SHORT, "cleanUp": "scale-to-zero"}), _roll_out, ("Redeployed", "Promoted")),
     Flow("be overtaken", _begun, _overtake, ("Redeployed", "Superseded", "Redeployed", "Promoted")),
     Flow("redeploy what carries all", _candidate_carries_all, _redeploy, ("Redeployed", "Promoted")),
     Flow("deploy what never starts", _candidate_carries_all, _deploy_broken, ("Redeployed", "Promoted")),

@@ -10,7 +10,7 @@ from tests.faults.flows import FLOWS, Flow
 from tests.faults.verdict import Watch, endings, illegal
 
 REPAIRED_AFTER, RECOVERED_AFTER = 600, 3700
-"""Seconds: an outage ends that long after everything else did; recovery then has five rounds of its schedule, and more."""
+"""Seconds: an outage ends that long after everything else did; then recovery has its schedule, and its queue time."""
 
 
 @dataclass(frozen=True)
