@@ -32,6 +32,13 @@ def status(execution_arn: str) -> str:
         raise
 
 
+def output(execution_arn: str) -> dict[str, Any]:
+    """Return the output of an execution that succeeded."""
+    answer = client("stepfunctions").describe_execution(executionArn=execution_arn)
+    found: dict[str, Any] = json.loads(answer["output"])
+    return found
+
+
 def wake(token: str) -> None:
     """Let a task that waits for this token go on; one that does so already is left alone."""
     try:

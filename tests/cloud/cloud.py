@@ -266,9 +266,9 @@ class Cloud:
                 found[sk.removeprefix("mesh/")] = weights
         return found
 
-    def healthy(self, node: str) -> int:
-        """How many healthy tasks stand behind a node; a node has the name of its service here."""
-        return sum(self.ecs.healthy(arn) for arn in self.ecs.services if arn.rpartition("/")[2] == node)
+    def answers(self, node: str) -> int:
+        """How many tasks answer behind a node; a node has the name of its service here."""
+        return sum(self.ecs.answering(arn) for arn in self.ecs.services if arn.rpartition("/")[2] == node)
 
     def claims(self) -> list[Document]:
         return [item for (pk, _), item in self.tables.tables["RolloutTable"].items() if pk == "claims"]

@@ -47,7 +47,12 @@ def played(case: Case) -> Result:
         cloud.faults = []
         cloud.run()
         cloud.wait(RECOVERED_AFTER)
-        return Result(case, endings(cloud, since), (*watch.found, *illegal(cloud)), names)
+        return Result(
+            case,
+            endings(cloud, since),
+            (*watch.found, *illegal(cloud, any(each.lasting for each in case.faults))),
+            names,
+        )
 
 
 def calls(flow: Flow) -> int:
