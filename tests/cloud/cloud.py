@@ -183,7 +183,7 @@ class Cloud:
         service = caller.meta.service_model.service_id.hyphenize()
         asked = Asked(self.working[-1] if self.working else "", service, model.name, parameters, len(self.asked))
         self.asked.append(asked)
-        striking = [each for each in self.faults if each.strikes(asked)] if asked.function else []
+        striking = [each for each in self.faults if each.strikes(asked, self.clock.now)] if asked.function else []
         request = _serialized(caller, model, parameters) if service == "app-mesh" else {}
         for fault in striking:
             if fault.kind in ("stopped", "overtaken") and self.states.at_work:

@@ -54,6 +54,12 @@ def operate(cloud: Cloud, signal: str, **more: str) -> int:
     return int(answer["statusCode"])
 
 
+def insist(cloud: Cloud, signal: str, times: int = 100) -> None:
+    """Ask the operators' function, and again every minute while it fails."""
+    if operate(cloud, signal) == 500 and times:
+        cloud.clock.later(60, lambda: insist(cloud, signal, times - 1))
+
+
 def edit(cloud: Cloud, weights: dict[str, int]) -> None:
     """Set the weights by hand."""
     environment = cloud.stack.functions["JoinMeshFunction"]["Environment"]
@@ -84,8 +90,8 @@ def _pause(cloud: Cloud) -> None:
     deploy(cloud, CANDIDATE, "app:2")
 
     def pause() -> None:
-        operate(cloud, "pause")
-        cloud.clock.later(600, lambda: operate(cloud, "resume"))
+        insist(cloud, "pause")
+        cloud.clock.later(600, lambda: insist(cloud, "resume"))
 
     _when(cloud, rolling_out, pause)
 
@@ -161,7 +167,7 @@ def _waits_for_share() -> Cloud:
 
 def _approve(cloud: Cloud) -> None:
     deploy(cloud, CANDIDATE, "app:2")
-    _when(cloud, lambda each: any(one.token for one in each.states.running), lambda: operate(cloud, "approve"))
+    _when(cloud, lambda each: any(one.token for one in each.states.running), lambda: insist(cloud, "approve"))
 
 
 def _begun() -> Cloud:
