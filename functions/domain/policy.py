@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain.checks import Check, parse_checks
 from domain.errors import InvalidPolicy
 
 _FIELDS = {
@@ -35,7 +36,7 @@ class Policy:
     failure_limit: int
     on_no_data: str
     on_failure: str
-    alarms: tuple[str, ...]
+    checks: tuple[Check, ...]
 
 
 def parse_policy(text: str) -> Policy:
@@ -68,7 +69,7 @@ def parse_policy(text: str) -> Policy:
         failure_limit=_whole(fields, "failureLimit", 1, 1, 1000),
         on_no_data=_choice(fields, "onNoData", ("pass", "hold", "fail"), "hold"),
         on_failure=_choice(fields, "onFailure", ("rollback", "freeze"), "rollback"),
-        alarms=tuple(_alarm(check, f"checks[{index}]") for index, check in enumerate(_list(fields, "checks"))),
+        checks=parse_checks(_list(fields, "checks")),
     )
     # Every step is checked once at least, and slices are whole seconds.
     baking = sum(step.bake_seconds + max(1, step.bake_seconds // policy.check_every_seconds) for step in policy.steps)
@@ -128,12 +129,3 @@ def _step(value: Any, where: str) -> Step:
         weight=_whole(fields, "weight", None, 1, 100, f"{where}."),
         bake_seconds=_seconds(fields, "bakeSeconds", 0, f"{where}."),
     )
-
-
-def _alarm(value: Any, where: str) -> str:
-    if isinstance(value, dict) and "metric" in value:
-        raise InvalidPolicy(f"{where}.metric: this version of Meshift checks alarms only")
-    alarm = _object(value, where, {"alarm"}).get("alarm")
-    if not isinstance(alarm, str) or not alarm:
-        raise InvalidPolicy(f"{where}.alarm: {alarm!r} is not the name of a CloudWatch alarm")
-    return alarm
