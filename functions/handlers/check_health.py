@@ -5,14 +5,16 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.checks import parse_checks
 from domain.enrolment import mesh_id
 from domain.errors import MeshiftError, NotFound
 from domain.health import judge
 from domain.rollout import decide
 from domain.weights import own_weights
-from gateways import alarms, ecs
+from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
+from handlers.checks import run_checks
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -32,8 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     except NotFound:
         service, tasks = None, []
-    states = alarms.read_states(plan["alarms"])
-    health = judge(service, event["deployment"], tasks, plan["alarms"], states)
+    health = judge(service, event["deployment"], tasks, run_checks(parse_checks(plan["checks"])))
     subject = event["subject"]
     table = RolloutTable(settings.rollout_table)
     claim = table.claim(mesh_id(subject), subject["virtualService"])
