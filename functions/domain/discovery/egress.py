@@ -56,9 +56,7 @@ def transparent_egress(
     logs = access_log(spec)
     onward = {"filters": [tcp_proxy(EGRESS, {"cluster": passthrough(view)}, {}, logs)]}
     ports = sorted({port.number for service in services for port in service.ports if port.protocol != "tcp"})
-    http = http_connections(
-        EGRESS, logs, **by_discovery(EGRESS, options.poll_seconds), **traced(view, path, options)
-    )
+    http = http_connections(EGRESS, logs, **by_discovery(EGRESS, options.poll_seconds), **traced(view, path, options))
     chains = [
         {"filter_chain_match": {"destination_port": port, "application_protocols": HTTP}, "filters": [http]}
         for port in ports
