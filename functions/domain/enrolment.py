@@ -114,12 +114,7 @@ def refuse_unfit(service: Mapping[str, Any]) -> None:
 
     Raises Refused. Source: ECS developer guide, "deployment controllers", "Service Connect".
     """
-    controller = service.get("deploymentController", {}).get("type", "ECS")
-    if controller != "ECS":
-        raise Refused(
-            f"service {service['serviceName']} is deployed by {controller}, which owns its task definition; "
-            "Meshift works with the deployment controller ECS"
-        )
+    refuse_controller(service)
     strategy = service.get("deploymentConfiguration", {}).get("strategy", "ROLLING")
     if strategy != "ROLLING":
         raise Refused(
@@ -138,6 +133,16 @@ def refuse_unfit(service: Mapping[str, Any]) -> None:
                 f"service {service['serviceName']} is in a Service Connect namespace, and a service cannot be "
                 "in a mesh at once; turn Service Connect off first"
             )
+
+
+def refuse_controller(service: Mapping[str, Any]) -> None:
+    """Refuse a service whose task definition UpdateService cannot change. Raises Refused."""
+    controller = service.get("deploymentController", {}).get("type", "ECS")
+    if controller != "ECS":
+        raise Refused(
+            f"service {service['serviceName']} is deployed by {controller}, which owns its task definition; "
+            "Meshift works with the deployment controller ECS"
+        )
 
 
 def _require(good: bool, tag: str, value: str, right: str) -> None:

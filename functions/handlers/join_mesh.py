@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import Enrolment, mesh_id, parse_enrolment, read_tags, refuse_unfit
+from domain.enrolment import Enrolment, is_enrolled, mesh_id, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import NotFound, Refused
 from domain.joining import (
     Joining,
@@ -23,10 +23,12 @@ from domain.joining import (
     router_name,
     service_discovery,
 )
+from domain.leaving import acted_on
 from domain.policy import parse_policy
 from domain.sidecar import refuse_uninjectable
 from domain.weights import read_weights
 from gateways import alarms, ecs, service_registries
+from gateways.enrolled import Enrolled
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
 from gateways.remembered import Remembered
@@ -42,19 +44,43 @@ def handler(event: Document, context: LambdaContext) -> Document:
     """Join, once.
 
     Takes `{"service", "cluster", "deployment", "execution"}`; returns `{"outcome", "reason", "subject"}`: Joined,
-    Superseded, Refused.
+    with `leave` when the service is not enrolled any more; Nothing To Do, Superseded, Refused.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
     try:
         service = ecs.describe_service(event["service"], event["cluster"])
-        enrolment = _own(parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"]), service)
+        tags = read_tags(service.get("tags", []))
+        answer = _join_tagged(event, service, tags, settings) if is_enrolled(tags) else _leave(service, settings)
+    except NotFound as error:
+        answer = {"outcome": "Refused", "reason": str(error)}
+    logger.info(answer["outcome"], reason=answer["reason"])
+    return answer
+
+
+def _join_tagged(event: Document, service: Document, tags: dict[str, str], settings: Settings) -> Document:
+    """Join, and remember which tags were acted on: a sweep looks for others."""
+    try:
+        enrolment = _own(parse_enrolment(tags, service["serviceName"]), service)
         refuse_unfit(service)
         answer = _join(event, service, enrolment, settings)
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
-    logger.info(answer["outcome"], reason=answer["reason"])
+    if answer["outcome"] != "Superseded":
+        joined = answer["subject"] if answer["outcome"] == "Joined" else None
+        Enrolled(settings.rollout_table).remember(service["serviceArn"], acted_on(tags), joined)
     return answer
+
+
+def _leave(service: Document, settings: Settings) -> Document:
+    """Say what a service that is not enrolled any more had joined as."""
+    enrolled = Enrolled(settings.rollout_table)
+    known = enrolled.known(service["serviceArn"])
+    if known is None or known.subject is None:
+        return {"outcome": "Nothing To Do", "reason": "the service is not enrolled, and never joined a mesh"}
+    enrolled.remember(service["serviceArn"], acted_on({}))
+    reason = "the service is not enrolled any more"
+    return {"outcome": "Joined", "reason": reason, "subject": known.subject, "leave": True}
 
 
 def _join(event: Document, service: Document, enrolment: Enrolment, settings: Settings) -> Document:

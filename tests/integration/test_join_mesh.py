@@ -164,7 +164,8 @@ def test_a_refusal_says_why_and_changes_nothing(aws, apps, context, tags, change
     assert answer["outcome"] == "Refused"
     assert says in answer["reason"]
     assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
-    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == []
+    (remembered,) = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    assert set(remembered) == {"pk", "sk", "tags"}, "only which tags were refused"
 
 
 def test_a_policy_with_an_alarm_that_does_not_exist_is_refused_before_anything_is_made(aws, apps, context):
