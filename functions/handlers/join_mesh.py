@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import Enrolment, is_enrolled, mesh_id, parse_enrolment, read_tags, refuse_unfit
+from domain.enrolment import Enrolment, is_enrolled, mesh_id, parse_enrolment, read_tags, refuse_unfit, with_backends
 from domain.errors import NotFound, Refused
 from domain.joining import (
     Joining,
@@ -30,7 +30,7 @@ from domain.weights import read_weights
 from gateways import alarms, ecs, service_registries
 from gateways.enrolled import Enrolled
 from gateways.mesh import Mesh
-from gateways.parameters import read_policy
+from gateways.parameters import read_backends, read_policy
 from gateways.remembered import Remembered
 from observability import logger, metrics, tell_execution
 from settings import Settings
@@ -123,6 +123,8 @@ def _join(event: Document, service: Document, enrolment: Enrolment, settings: Se
     seen = _look(mesh, enrolment)
     listener = listener_of(seen.node) if seen.node else application_listener(revision, enrolment)
     discovery = None if seen.node else service_discovery(enrolment, service, _registry(enrolment, service))
+    if seen.node is None and enrolment.backends_parameter:
+        enrolment = with_backends(enrolment, read_backends(enrolment.backends_parameter))
     joining = plan_join(enrolment, seen, listener, discovery)
     _refuse_foreign(enrolment, service, seen)
     _refuse_others_router(subject, service, seen, remembered)
