@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from domain.deployment import primary
 from domain.enrolment import is_enrolled, parse_enrolment, read_tags, refuse_unfit
 from domain.errors import NotFound, Refused
+from domain.leaving import acted_on
 from domain.sidecar import (
     INJECTED_AS,
     INJECTED_BY,
@@ -26,6 +27,7 @@ from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
 from handlers.away import take_traffic_off
+from handlers.looking import look, look_away
 from handlers.removal import remove_envoy
 from handlers.roles import see_to_roles
 from observability import logger, metrics, tell_execution
@@ -54,20 +56,16 @@ def handler(event: Document, context: LambdaContext) -> Document:
 
 
 def _inject(event: Document, settings: Settings) -> Document:
-    service = ecs.describe_service(event["service"], event["cluster"])
-    service_tags = read_tags(service.get("tags", []))
+    service, revision, tags = look(event, settings)
+    arn, current, subject = service["serviceArn"], primary(service) or {}, event["subject"]
+    remembered, service_tags = Remembered(settings.rollout_table), read_tags(service.get("tags", []))
+    if tags.get(INJECTED_BY) == event["execution"]:
+        return _by_earlier_try(current["taskDefinition"])
+    if current["id"] != event["deployment"]:
+        return _superseded(event, current["id"])
     if not is_enrolled(service_tags):
         return {"outcome": "Superseded", "reason": "the service is not enrolled any more"}
     refuse_unfit(service)
-    arn, current, subject = service["serviceArn"], primary(service), event["subject"]
-    remembered = Remembered(settings.rollout_table)
-    if current is None:
-        raise NotFound(f"service {service['serviceName']} has no primary deployment")
-    revision, tags = ecs.describe_task_definition(current["taskDefinition"])
-    if tags.get(INJECTED_BY) == event["execution"]:
-        return {"outcome": "Redeployed", "reason": f"{current['taskDefinition']} was injected by an earlier try"}
-    if current["id"] != event["deployment"]:
-        return _superseded(event, current)
     asked = event.get("forced") or event.get("retagged")
     thrown_out = remembered.rolled_back(arn) == event["deployment"] and not asked
     if thrown_out and not remembered.moved_away(arn):
@@ -88,6 +86,7 @@ def _inject(event: Document, settings: Settings) -> Document:
     if present and event.get("plan"):
         raise Refused(f"{current['taskDefinition']} has got the wanted sidecar while its traffic was taken off it")
     if present:
+        look_away(event, settings)
         reason = f"{current['taskDefinition']} has the wanted sidecar"
         return {"outcome": "Present", "reason": reason, "application": injection.application}
     if subject["virtualRouter"] is not None and not event.get("plan"):
@@ -98,19 +97,39 @@ def _inject(event: Document, settings: Settings) -> Document:
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
     marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"], INJECTED_AS: injection.digest}
     registered = ecs.register_task_definition(injection.task_definition, revision_tags(tags, marks))
-    newest = primary(ecs.describe_service(arn, event["cluster"]))
-    if newest is None or newest["id"] != event["deployment"]:
-        return _superseded(event, newest or current)
+    overtaken = _overtaken(event, service_tags)
+    if overtaken:
+        return overtaken
     if event.get("plan"):
         remembered.remember_moved_away(arn, registered, event["plan"]["before"])
+    look_away(event, settings)
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
     reason = "; ".join([f"{registered} has Envoy beside {injection.container}", *injection.notes, *roles])
     return {"outcome": "Redeployed", "reason": reason}
 
 
-def _superseded(event: Document, current: Mapping[str, Any]) -> Document:
-    return {
-        "outcome": "Superseded",
-        "reason": f"deployment {current['id']} took the place of {event['deployment']}",
-    }
+def _overtaken(event: Document, tags: Mapping[str, str]) -> Document | None:
+    """Look once more, right before the service is changed: is it still the deployment, are they still the tags?"""
+    service = ecs.describe_service(event["service"], event["cluster"])
+    newest = primary(service)
+    if newest is None:
+        return _superseded(event, "none")
+    if newest["id"] != event["deployment"]:
+        _, marks = ecs.describe_task_definition(newest["taskDefinition"])
+        own = marks.get(INJECTED_BY) == event["execution"]
+        return _by_earlier_try(newest["taskDefinition"]) if own else _superseded(event, newest["id"])
+    if acted_on(read_tags(service.get("tags", []))) != acted_on(tags):
+        return {
+            "outcome": "Superseded",
+            "reason": "the service's tags were changed meanwhile; a sweep will see to them",
+        }
+    return None
+
+
+def _by_earlier_try(revision_arn: str) -> Document:
+    return {"outcome": "Redeployed", "reason": f"{revision_arn} was injected by an earlier try"}
+
+
+def _superseded(event: Document, newer: str) -> Document:
+    return {"outcome": "Superseded", "reason": f"deployment {newer} took the place of {event['deployment']}"}

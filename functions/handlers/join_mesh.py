@@ -27,11 +27,12 @@ from domain.leaving import acted_on
 from domain.policy import parse_policy
 from domain.sidecar import refuse_uninjectable
 from domain.weights import read_weights
-from gateways import alarms, ecs, service_registries
+from gateways import alarms, service_registries
 from gateways.enrolled import Enrolled
 from gateways.mesh import Mesh
 from gateways.parameters import read_backends, read_policy
 from gateways.remembered import Remembered
+from handlers.looking import look, look_away
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -49,21 +50,26 @@ def handler(event: Document, context: LambdaContext) -> Document:
     tell_execution(event)
     settings = Settings.from_env(os.environ)
     try:
-        service = ecs.describe_service(event["service"], event["cluster"])
-        tags = read_tags(service.get("tags", []))
-        answer = _join_tagged(event, service, tags, settings) if is_enrolled(tags) else _leave(service, settings)
+        service, revision, _ = look(event, settings)
+        if is_enrolled(read_tags(service.get("tags", []))):
+            answer = _join_tagged(event, service, revision, settings)
+        else:
+            answer = _leave(service, settings)
     except NotFound as error:
         answer = {"outcome": "Refused", "reason": str(error)}
+    if answer["outcome"] != "Joined":
+        look_away(event, settings)
     logger.info(answer["outcome"], reason=answer["reason"])
     return answer
 
 
-def _join_tagged(event: Document, service: Document, tags: dict[str, str], settings: Settings) -> Document:
+def _join_tagged(event: Document, service: Document, revision: Document, settings: Settings) -> Document:
     """Join, and remember which tags were acted on: a sweep looks for others."""
+    tags = read_tags(service.get("tags", []))
     try:
         enrolment = _own(parse_enrolment(tags, service["serviceName"]), service)
         refuse_unfit(service)
-        answer = _join(event, service, enrolment, settings)
+        answer = _join(event, service, revision, enrolment, settings)
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
     if answer["outcome"] != "Superseded":
@@ -83,14 +89,11 @@ def _leave(service: Document, settings: Settings) -> Document:
     return {"outcome": "Joined", "reason": reason, "subject": known.subject, "leave": True}
 
 
-def _join(event: Document, service: Document, enrolment: Enrolment, settings: Settings) -> Document:
+def _join(event: Document, service: Document, revision: Document, enrolment: Enrolment, settings: Settings) -> Document:
     current = primary(service)
-    if current is None:
-        raise NotFound(f"service {service['serviceName']} has no primary deployment")
-    if current["id"] != event["deployment"]:
+    if current is not None and current["id"] != event["deployment"]:
         reason = f"deployment {current['id']} took the place of {event['deployment']}"
         return {"outcome": "Superseded", "reason": reason}
-    revision, _ = ecs.describe_task_definition(current["taskDefinition"])
     refuse_uninjectable(revision, enrolment)
     if enrolment.virtual_service:
         _refuse_policy(enrolment.policy)

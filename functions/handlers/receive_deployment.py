@@ -7,7 +7,6 @@ retried, alone, and ends there too.
 
 import json
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -34,6 +33,7 @@ from gateways import ecs, executions, queues
 from gateways.enrolled import Enrolled
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from gateways.sightings import Sightings
 from handlers.attempts import start_attempt
 from handlers.removal import leave
 from handlers.retagging import see_to_changed_tags
@@ -42,6 +42,7 @@ from observability import logger, metrics
 from settings import Settings
 
 Document = dict[str, Any]
+Revision = tuple[Document, dict[str, str]]
 CLOCK = "aws.events"
 """The source of what a schedule sends."""
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -90,25 +91,30 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
         service = ecs.describe_service(deployment.service.name, deployment.cluster)
     except NotFound as error:
         return f"Nothing to do: {error}"
-    enrolled = is_enrolled(read_tags(service.get("tags", [])))
-    ignored = (_ignored if enrolled else _left_alone)(deployment, service, settings)
-    return ignored or _start(deployment, service, settings)
+    if not is_enrolled(read_tags(service.get("tags", []))):
+        return _left_alone(deployment, service, settings) or _start(deployment, service, settings)
+    current, seen = primary(service), None
+    if deployment.name == IN_PROGRESS and current is not None and current["id"] == deployment.deployment:
+        seen = ecs.describe_task_definition(current["taskDefinition"])
+    ignored = _ignored(deployment, service, bool(seen and is_injected(seen[0])), settings)
+    return ignored or _start(deployment, service, settings, seen)
 
 
-def _start(event: DeploymentEvent, service: Document, settings: Settings) -> str | None:
-    """Start the deployment's execution, or return that it has one."""
-    table = RolloutTable(settings.rollout_table)
-    attempt = table.claim_deployment(service["serviceArn"], event.deployment)
+def _start(event: DeploymentEvent, service: Document, settings: Settings, seen: Revision | None = None) -> str | None:
+    """Start the deployment's execution, or return that it has one; what was `seen` need not be read again."""
+    attempt = RolloutTable(settings.rollout_table).claim_deployment(service["serviceArn"], event.deployment)
+    name = execution_name(event.deployment, attempt)
+    if seen:
+        Sightings(settings.rollout_table).keep(name, service, *seen)
     document = {"service": service["serviceArn"], "cluster": event.cluster, "deployment": event.deployment}
-    started = executions.start(settings.state_machine_arn, execution_name(event.deployment, attempt), document)
+    started = executions.start(settings.state_machine_arn, name, document)
     return None if started else "Nothing to do: the deployment has its execution already"
 
 
-def _ignored(event: DeploymentEvent, service: Document, settings: Settings) -> str | None:
+def _ignored(event: DeploymentEvent, service: Document, has_sidecar: bool, settings: Settings) -> str | None:
     """Say why an event of an enrolled service starts nothing; rollouts that are at work are told of it."""
     table, current = RolloutTable(settings.rollout_table), primary(service)
-    is_primary = current is not None and current["id"] == event.deployment
-    gone_back = event.rolls_back and is_primary
+    gone_back = event.rolls_back and current is not None and current["id"] == event.deployment
     if gone_back:
         remembered = Remembered(settings.rollout_table)
         remembered.remember_rolled_back(service["serviceArn"], event.deployment)
@@ -116,7 +122,6 @@ def _ignored(event: DeploymentEvent, service: Document, settings: Settings) -> s
             start_attempt(service, event.cluster or "", settings)
     if event.name == FAILED or gone_back:
         _abort_rollout(event, table)
-    has_sidecar = bool(event.name == IN_PROGRESS and is_primary and _has_sidecar(current))
     ignored = reason_to_ignore(event, service, has_sidecar)
     if ignored:
         _wake_older(event, table)
@@ -136,15 +141,12 @@ def _left_alone(event: DeploymentEvent, service: Document, settings: Settings) -
     stays = reason_to_stay(event, service, remembered.rolled_back(arn))
     if stays:
         return f"Nothing to do: {stays}"
-    if current is not None and current["taskDefinition"] != known.removed and _has_sidecar(current):
+    revision = current["taskDefinition"] if current else None
+    if revision and revision != known.removed and is_injected(ecs.describe_task_definition(revision)[0]):
         return None
     if event.name == COMPLETED and not known.left:
         leave(known, settings)
     return "Nothing to do: the service is not enrolled any more, and its revision has no Envoy"
-
-
-def _has_sidecar(current: Mapping[str, Any] | None) -> bool:
-    return current is not None and is_injected(ecs.describe_task_definition(current["taskDefinition"])[0])
 
 
 def _wake_older(event: DeploymentEvent, table: RolloutTable) -> None:
