@@ -7,7 +7,7 @@
 | `virtualService#MESH#NAME` | `history#TIME#WHAT` | every plan, weight written, signal and outcome, by whom and when |
 | `virtualService#MESH#NAME` | `last` | the deployment that was last rolled out, for `retry` |
 
-MESH is NAME or, another account's, NAME@OWNER. What is remembered beside this: `remembered`.
+MESH is NAME or, another account's, NAME@OWNER. What is remembered beside this: `remembered`, `enrolled`.
 """
 
 import json

@@ -115,7 +115,7 @@ def test_a_role_that_meshift_may_not_pass_is_a_refusal(aws, mesh, service, conte
     finally:
         events.unregister(event, unique_id="denied")
     assert refusal["outcome"] == "Refused"
-    assert "ECS registers no revision of serviceBv2 with Envoy" in refusal["reason"]
+    assert "ECS registers no new revision of serviceBv2" in refusal["reason"]
     assert message in refusal["reason"]
 
 
