@@ -27,11 +27,12 @@ from domain.leaving import acted_on
 from domain.policy import parse_policy
 from domain.sidecar import refuse_uninjectable
 from domain.weights import read_weights
-from gateways import alarms, service_registries
+from gateways import service_registries
 from gateways.enrolled import Enrolled
 from gateways.mesh import Mesh
 from gateways.parameters import read_backends, read_policy
 from gateways.remembered import Remembered
+from handlers.checks import refuse_missing
 from handlers.looking import look, look_away
 from observability import logger, metrics, tell_execution
 from settings import Settings
@@ -145,10 +146,7 @@ def _own(enrolment: Enrolment, service: Document) -> Enrolment:
 
 
 def _refuse_policy(name: str) -> None:
-    policy = parse_policy(read_policy(name))
-    unknown = sorted(set(policy.alarms) - set(alarms.read_states(policy.alarms)))
-    if unknown:
-        raise Refused(f"rollout policy {name} names CloudWatch alarms that do not exist: {', '.join(unknown)}")
+    refuse_missing(parse_policy(read_policy(name)).checks)
 
 
 def _look(mesh: Mesh, enrolment: Enrolment) -> Seen:
