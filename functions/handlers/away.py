@@ -5,10 +5,12 @@ from typing import Any
 from domain.bootstrap import heard_seconds
 from domain.enrolment import mesh_id
 from domain.errors import ClaimHeld, Refused
+from domain.operations import ABORT
 from domain.planning import plan_away, routes_of
 from domain.weights import read_weights
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from handlers.siblings import healthy_tasks
 from handlers.wake import wake_paused
 from settings import Settings
@@ -25,7 +27,11 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
     """
     subject = event["subject"]
     table, name, candidate = RolloutTable(settings.rollout_table), subject["virtualService"], subject["virtualNode"]
-    claim = mesh_id(subject), name, event["execution"]
+    claim, waiting = (mesh_id(subject), name, event["execution"]), WaitingRollouts(settings.rollout_table)
+    asked = waiting.signal(*claim) if event["turns"] else None
+    if asked and asked.name == ABORT:
+        waiting.leave(*claim)
+        raise Refused(f"aborted by {asked.by}: the service is left as it is")
     if not any(weights[candidate] for weights in weights_of(mesh, subject).values()):
         return None
     try:
@@ -34,7 +40,11 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
         wake_paused(table.claim(*claim[:2]), event)
         if event["turns"] >= _MOST_TURNS:
             raise Refused(f"waited six hours, but {error}") from error
+        about = {key: event[key] for key in ("service", "cluster", "deployment")}
+        waiting.wait(*claim, {**about, "reason": str(error)}, _WAIT_SECONDS)
         return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
+    if event["turns"]:
+        waiting.leave(*claim)
     before = weights_of(mesh, subject)
     away = plan_away(
         before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]

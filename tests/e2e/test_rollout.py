@@ -315,9 +315,47 @@ def test_the_side_that_lost_its_traffic_is_scaled_to_zero_until_it_is_the_candid
     output, arn, busy, _ = gated
     assert output["reason"].endswith(f"{busy} scaled to zero")
     assert apps.service(busy)["desiredCount"] == 0
-    known = len(apps.executions(arn))
     assert apps.operate("start", CLUSTER, busy)[0] == 0
     wait_for("the gate", lambda: apps.state_of(arn) == "Gate")
     assert apps.service(busy)["desiredCount"] == apps.service(busy)["runningCount"] == 2
-    assert apps.operate("abort", MESH, VIRTUAL_SERVICE)[0] == 0
-    assert apps.outcome(arn, "Rolled Back", "Promoted", "Refused", known=known)["outcome"] == "Rolled Back"
+
+
+def test_a_newer_deployment_supersedes_at_the_gate_and_its_own_rollout_follows(apps, gated):
+    _, arn, candidate, _ = gated
+    known = len(apps.executions(arn)) - 1
+    apps.deploy_image(candidate, f"{candidate.lower()}:newer")
+    output = apps.outcome(arn, "Superseded", "Rolled Back", "Promoted", known=known)
+    assert output["outcome"] == "Superseded"
+    assert "took the place of" in output["reason"]
+    wait_for("the newer one's gate", lambda: apps.state_of(arn) == "Gate")
+
+
+def test_an_edit_by_hand_freezes_the_rollout_and_stays(apps, gated):
+    _, arn, candidate, stable = gated
+    known = len(apps.executions(arn)) - 1
+    edited = {candidate: 10, stable: 90}
+    apps.set_weights(edited)
+    assert apps.operate("approve", MESH, VIRTUAL_SERVICE)[0] == 0
+    output = apps.outcome(arn, "Frozen", "Promoted", "Rolled Back", known=known)
+    assert (output["outcome"], output["weights"]) == ("Frozen", edited)
+    assert apps.weights() == edited
+
+
+def test_a_roll_back_that_fails_is_loud_and_is_done_once_it_can_be(aws, apps, gated):
+    """Nobody may move traffic for a while: the state machine cannot roll back, and recovery does it afterwards."""
+    _, arn, candidate, stable = gated
+    known, client = len(apps.executions(arn)), aws.owner.client("lambda")
+    names = [
+        each["FunctionName"] for page in client.get_paginator("list_functions").paginate() for each in page["Functions"]
+    ]
+    (shift,) = [name for name in names if "ShiftTraffic" in name]
+    apps.write_policy("quick", steps=[{"weight": 50, "bakeSeconds": 60}], deadlineSeconds=300)
+    assert apps.operate("start", CLUSTER, candidate)[0] == 0
+    wait_for("the first weight", lambda: apps.weights()[candidate] == 50)
+    client.put_function_concurrency(FunctionName=shift, ReservedConcurrentExecutions=0)
+    try:
+        assert apps.operate("abort", MESH, VIRTUAL_SERVICE)[0] == 0
+        wait_for("its end", lambda: any(each["status"] == "FAILED" for each in apps.executions(arn, known)))
+    finally:
+        client.delete_function_concurrency(FunctionName=shift)
+    wait_for("recovery", lambda: apps.weights() == {candidate: 10, stable: 90}, seconds=60)

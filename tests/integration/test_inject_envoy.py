@@ -6,9 +6,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.ecs.models import ecs_backends
 
+from domain.operations import Signal
 from domain.weights import read_weights, with_weights
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from handlers import plan_rollout, recover_rollout, shift_traffic
 from handlers.inject_envoy import handler
 from tests.integration.conftest import batch, make_service
@@ -312,9 +314,22 @@ def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused
     RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
     document = carrying.document(subject=SUBJECT)
     assert handler(document, context)["outcome"] == "Wait"
+    assert "is in the hands of" in WaitingRollouts("rollouts").waiting()[0]["document"]["reason"]
     late = handler({**document, "turns": 1500}, context)
     assert late["outcome"] == "Refused"
     assert "is in the hands of execution execution" in late["reason"]
+
+
+def test_an_injection_that_waits_can_be_aborted(aws, mesh, carrying, context):
+    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
+    document = carrying.document(subject=SUBJECT)
+    assert handler(document, context)["outcome"] == "Wait"
+    WaitingRollouts("rollouts").give_signal(
+        "apps", SUBJECT["virtualService"], document["execution"], Signal("1", "abort", "ann")
+    )
+    ended = handler({**document, "turns": 1}, context)
+    assert (ended["outcome"], ended["reason"]) == ("Refused", "aborted by ann: the service is left as it is")
+    assert WaitingRollouts("rollouts").waiting() == []
 
 
 def test_an_operators_retry_injects_again_what_ecs_threw_out(aws, mesh, service, context):
