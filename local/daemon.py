@@ -86,9 +86,23 @@ async def serve(listener: socket.socket, state: Path, parent: int | None) -> Non
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
 
-    from local import alarms, app_mesh, definitions, ecs, events, executions, front, function_urls, identity, statistics
+    from local import (
+        alarms,
+        app_mesh,
+        definitions,
+        ecs,
+        events,
+        executions,
+        front,
+        function_urls,
+        identity,
+        metric_math,
+        statistics,
+    )
 
-    for room in (alarms, app_mesh, definitions, events, function_urls, identity, executions, ecs, statistics):
+    for room in (
+        alarms, app_mesh, definitions, events, function_urls, identity, executions, ecs, metric_math, statistics,
+    ):  # fmt: skip
         room.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
