@@ -114,7 +114,7 @@ def test_a_metric_is_read_as_the_policy_says(aws, rollout, context):
     assert answer["reason"] == "depth: 250, at most 100 is allowed"
 
 
-def test_a_dry_run_is_told_and_never_counts(aws, rollout, context, capsys, monkeypatch):
+def test_a_dry_run_is_told_and_never_counts(aws, rollout, context, capsys, caplog, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "false")
     begun = rollout({**ERRORS, "dryRun": True, "name": "errors"})
     count(aws, "serviceB", 900)
@@ -124,7 +124,8 @@ def test_a_dry_run_is_told_and_never_counts(aws, rollout, context, capsys, monke
     assert answer["reason"].startswith("dry run: fail: errors: 40 of 100 requests")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["DryRunFailed"] for line in lines if "DryRunFailed" in line] == [[1.0]]
-    assert [line["results"][0]["verdict"] for line in lines if line.get("message") == "Checked"] == ["fail"]
+    (logged,) = [record for record in caplog.records if record.message == "Checked"]
+    assert [(each["verdict"], each["dryRun"]) for each in logged.results] == [("fail", True)]
 
 
 def test_the_history_has_a_line_for_each_verdict_that_changed(aws, rollout, context):
