@@ -12,9 +12,9 @@ _BAR = 30
 _COLOURS = {"Promoted": "green", "Rolled Back": "red", "Roll Back Failed": "red", "Frozen": "yellow"}
 
 
-def console_for(stream: TextIO) -> Console:
-    """A console as wide as the terminal, or wide enough for a log."""
-    return Console(file=stream, width=None if stream.isatty() else 140, highlight=False)
+def console_for(stream: TextIO, otherwise: int = 140) -> Console:
+    """A console as wide as the terminal; `otherwise` where there is none: wide enough for a log."""
+    return Console(file=stream, width=None if stream.isatty() else otherwise, highlight=False)
 
 
 def span(seconds: float) -> str:

@@ -15,6 +15,8 @@ from meshift.errors import DONE, Failed
 from meshift.options import add_aws, add_json, use_aws
 from meshift.stack import read_stack
 
+_WIDE = 500
+"""Columns of what is read by another program or in a file: a line each."""
 Line = Mapping[str, Any]
 """`{"at", "what", "execution", "document"}`, as RolloutTable has it."""
 
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         shown.add_row(
             *map(Text, (row["at"][:19].replace("T", " "), row["what"], weights_of(row), row["why"], row["who"]))
         )
-    console_for(sys.stdout).print(shown)
+    console_for(sys.stdout, _WIDE).print(shown)
     return DONE
 
 

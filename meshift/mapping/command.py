@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from gateways.clients import error_code
 from meshift.errors import DONE, BadInput, Failed
 from meshift.importing.descriptions import describe as description_of
 from meshift.importing.descriptions import names_in
@@ -64,8 +67,10 @@ def read(client: Any, mesh: str) -> MeshMap:
         wanted = list(names_in(client, whole))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found = list(pool.map(lambda each: (each[0].name, description_of(client, *each)), wanted))
-    except client.exceptions.NotFoundException as error:
-        raise Failed(error.response["Error"]["Message"]) from error
+    except ClientError as error:
+        if "NotFound" in error_code(error):
+            raise Failed(error.response["Error"]["Message"]) from error
+        raise
     return map_of(mesh, found)
 
 
