@@ -48,7 +48,7 @@ COMMANDS = {
         "accept-share": "accept an invitation of AWS RAM that waits for a person",
     }.items()},
     "policy": Command("meshift.policy", "say what a rollout policy means: when which weight, what it takes and costs"),
-    "mesh": Command("meshift.mapping.command", "draw a mesh: `meshift mesh map`, as text or SVG"),
+    "mesh": Command("meshift.mapping.command", "draw a mesh as text or SVG: `meshift mesh map`"),
     "doctor": Command("meshift.doctor.command", "say what is missing in this account for Meshift to work"),
     "import": Command("meshift.importing.command", "import a mesh into an App Mesh API such as Meshift's"),
     "inject": Command("meshift.injecting.command", "put Meshift's sidecar into a task definition"),
