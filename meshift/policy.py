@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from domain.checks import AlarmCheck, calls
 from domain.policy import Policy, parse_policy
 from domain.timeline import GB, PRICES_OF, SECONDS_TAKEN, Cost, cost, states_entered, steps_of, timeline
 from gateways.parameters import POLICIES, read_policy
@@ -49,21 +50,16 @@ def read(source: str) -> tuple[str, str]:
         raise BadInput(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def alarms_of(policy: Policy) -> tuple[str, ...]:
+def alarms_of(policy: Policy) -> list[str]:
     """Name the alarms that a policy looks at."""
-    return policy.alarms
-
-
-def asked_by_a_check(policy: Policy) -> dict[str, int]:
-    """Count what each check asks of AWS."""
-    return {"DescribeAlarms": 1 if alarms_of(policy) else 0}
+    return [check.alarm for check in policy.checks if isinstance(check, AlarmCheck)]
 
 
 def meaning(policy: Policy) -> dict[str, Any]:
     """Say what a policy means, for machines."""
-    steps, asked = steps_of(policy), asked_by_a_check(policy)
-    least = cost(states_entered(steps), asked)
-    most = cost(states_entered(steps, gates_wait=True), asked)
+    steps, asked, cleans = steps_of(policy), calls(policy.checks), policy.clean_up != "retain"
+    least = cost(states_entered(steps, cleans), asked)
+    most = cost(states_entered(steps, cleans, gates_wait=True), asked)
     bake = sum(step["slices"] * step["waitSeconds"] for step in steps)
     return {
         "timeline": timeline(steps),
@@ -74,7 +70,8 @@ def meaning(policy: Policy) -> dict[str, Any]:
         "failureLimit": policy.failure_limit,
         "onNoData": policy.on_no_data,
         "onFailure": policy.on_failure,
-        "checks": list(alarms_of(policy)),
+        "cleanUp": policy.clean_up,
+        "checks": [check.document for check in policy.checks],
         "cost": _priced(least),
         "costWhenGatesWait": _priced(most),
         "pricesOf": PRICES_OF,
@@ -100,15 +97,24 @@ def told(found: dict[str, Any], origin: str) -> list[str]:
     lines.append(
         f"  {span(found['seconds']):>12} promoted{gates}; at the latest after {span(found['deadlineSeconds'])}"
     )
-    checks = ", ".join(f"alarm {name}" for name in found["checks"]) or "ECS health only"
+    checks = "; ".join(["ECS health", *map(_check, found["checks"])])
     ends = {"rollback": "takes the traffic back", "freeze": "leaves the weights as they are"}[found["onFailure"]]
     failures = "a failure" if found["failureLimit"] == 1 else f"{found['failureLimit']} failures"
     lines += ["", f"  checks     {checks}, every {span(found['checkEverySeconds'])}; no data: {found['onNoData']}"]
     lines.append(f"             {failures} {ends}")
+    if found["cleanUp"] != "retain":
+        lines.append("  after it   the services whose traffic was taken are scaled to zero")
     lines.append(f"  takes      {_takes(found['cost'])}")
     if found["costWhenGatesWait"] != found["cost"]:
         lines.append(f"             {_takes(found['costWhenGatesWait'])}, when gates wait to their end")
     return [*lines, f"             ({PRICES_OF}; {SECONDS_TAKEN:g} s of {GB:g} GB reckoned for each invocation)"]
+
+
+def _check(document: dict[str, Any]) -> str:
+    """Name a check by what it looks at."""
+    kind = next((key for key in document if key not in ("name", "dryRun", "onNoData")), "")
+    named = document.get("name") or (document[kind] if isinstance(document.get(kind), str) else "")
+    return f"{kind} {named}".strip() + (", told only" if document.get("dryRun") else "")
 
 
 def _takes(cost: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from domain.timeline import seconds_to_go
 from domain.weights import read_weights
 from gateways import executions
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from meshift.stack import mesh_of
 from settings import Settings
 
@@ -109,6 +110,7 @@ class Rollout:
 def at_work(settings: Settings, mesh: str | None = None, virtual_service: str | None = None) -> list[Rollout]:
     """Return the rollouts that hold a virtual service, then those that wait; of one mesh or virtual service."""
     found = [_rollout(each) for each in RolloutTable(settings.rollout_table).claims()]
+    found += [_rollout(each, waits=True) for each in WaitingRollouts(settings.rollout_table).waiting()]
     return [
         look(each, settings)
         for each in found

@@ -10,6 +10,7 @@ import pytest
 
 from gateways.clients import client
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from handlers import operate
 from meshift.command import COMMANDS, main
 from tests.integration.conftest import answered
@@ -215,6 +216,28 @@ def test_status_shows_the_step_the_weights_and_what_is_left(aws, stack, mesh, ro
     assert only["weights"] == {"serviceb.apps.local": {"serviceB": 100, "serviceBv2": 0}}
 
 
+def test_what_waits_for_its_turn_is_shown_after_what_is_at_work(aws, stack, rollout, run):
+    later = CLAIM[2].replace("-1-1", "-2-1")
+    reason = "serviceb.apps.local is in the hands of execution ecs-svc-1-1"
+    about = {"service": "s", "cluster": "apps", "deployment": "ecs-svc/2", "reason": reason}
+    WaitingRollouts("rollouts").wait(*WHERE, later, about, 30)
+    with executing(aws):
+        first, second = json.loads(run("status", "--json"))
+    assert (first["execution"], first["waits"]) == (CLAIM[2], False)
+    assert (second["execution"], second["waits"]) == (later, True)
+
+
+def test_an_approval_without_a_gate_is_refused(stack, rollout, run):
+    run("approve", *WHERE, code=1)
+    assert run.err == "meshift approve: refused (400): signal: the rollout of serviceb.apps.local waits at no gate\n"
+
+
+def test_a_signal_may_name_the_execution_that_is_meant(stack, rollout, run):
+    run("pause", *WHERE, "--execution", "ecs-svc-9-1", code=1)
+    assert "no rollout of serviceb.apps.local in mesh apps is at work" in run.err
+    run("pause", *WHERE, "--execution", "ecs-svc-1-1")
+
+
 def test_status_is_of_what_is_named_and_says_when_there_is_nothing(aws, stack, rollout, run):
     with executing(aws):
         assert json.loads(run("status", "shop", "--json")) == []
@@ -254,6 +277,11 @@ def test_a_policy_is_checked_by_file_and_by_name(stack, run, tmp_path):
     assert found["cost"]["transitions"] == 6 + 2 * 2 + 4 * 3 + 4
     assert "25 % █████" in run("policy", "check", str(path))
     assert run("policy", "check", "default").startswith("/meshift/policies/default\n")
+    gate = '{"timeoutSeconds": 3600}'
+    path.write_text(f'{{"steps": [{{"weight": 25, "gate": {gate}}}], "cleanUp": "scale-to-zero"}}')
+    shown = run("policy", "check", str(path))
+    assert "waits for `meshift approve`, up to 1 h, then rollback" in shown
+    assert "the services whose traffic was taken are scaled to zero" in shown
     path.write_text('{"steps": [{"weight": 150}]}')
     run("policy", "check", str(path), code=1)
     assert run.err == "meshift policy: steps[0].weight: 150 is not a whole number from 1 to 100\n"

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from domain.health import Health
+from domain.operations import Signal
 from domain.planning import plan_steps
 from domain.policy import parse_policy
-from domain.rollout import decide, start_position
+from domain.rollout import decide, start_position, weights_before
 from domain.timeline import cost, seconds_to_go, states_entered, steps_of, timeline
 from tests.template import state_machine, template
 
@@ -18,6 +19,14 @@ POLICIES = {
     "default": DEFAULT,
     "nothing but the end": '{"steps": []}',
     "no bake": '{"steps": [{"weight": 50}]}',
+    "gates": json.dumps(
+        {
+            "steps": [
+                {"weight": 10, "gate": {"timeoutSeconds": 50, "onTimeout": "proceed"}},
+                {"weight": 20, "gate": {"timeoutSeconds": 9000, "onTimeout": "proceed"}},
+            ]
+        }
+    ),
     "odd slices": '{"steps": [{"weight": 10, "bakeSeconds": 100}], "finalBakeSeconds": 31, "checkEverySeconds": 30}',
 }
 
@@ -29,16 +38,19 @@ def following(name):
 
 
 @pytest.mark.parametrize("text", POLICIES.values(), ids=POLICIES)
-def test_the_states_are_a_way_through_the_state_machine(text):
-    path = states_entered(steps_of(parse_policy(text)))
+@pytest.mark.parametrize("clean_up", [True, False])
+@pytest.mark.parametrize("gates_wait", [True, False])
+def test_the_states_are_a_way_through_the_state_machine(text, clean_up, gates_wait):
+    path = states_entered(steps_of(parse_policy(text)), clean_up, gates_wait)
     assert path[0] == state_machine()["StartAt"]
     for earlier, later in itertools.pairwise(path):
         assert later in following(earlier), f"{earlier} does not lead to {later}"
     assert not following(path[-1])
 
 
+@pytest.mark.parametrize("approved", [True, False])
 @pytest.mark.parametrize("text", POLICIES.values(), ids=POLICIES)
-def test_the_checks_are_as_many_as_the_rollout_asks_for(text):
+def test_the_checks_are_as_many_as_the_rollout_asks_for(text, approved):
     """The rollout's own decisions, check after check, lead through the same states."""
     policy = parse_policy(text)
     before = {"r": {"v1": 100, "v2": 0}}
@@ -52,15 +64,19 @@ def test_the_checks_are_as_many_as_the_rollout_asks_for(text):
         "failureLimit": policy.failure_limit,
         "onNoData": policy.on_no_data,
         "onFailure": policy.on_failure,
+        "cleanUp": policy.clean_up,
     }
-    position, path, what = start_position(plan, 0), [], "Shift"
-    while what in ("Shift", "Bake"):
-        path += ["Shift Traffic", "Was Traffic Shifted?"] if what == "Shift" else []
-        path += ["Bake", "Check Health", "What Now?"]
-        decision = decide(plan, position, Health(healthy=9), plan["steps"][position["step"]]["weights"])
+    position, path = start_position(plan, 0), []
+    what = "Gate" if "gate" in position else "Shift"
+    while what in ("Shift", "Bake", "Gate"):
+        path += {"Shift": ["Shift Traffic", "Was Traffic Shifted?", "Bake"]}.get(what, [what])
+        path += ["Check Health", "What Now?"]
+        weights = weights_before(plan, position)[0 if "gate" in position else 1]
+        signal = Signal(str(len(path)), "approve", "ann") if what == "Gate" and approved else None
+        decision = decide(plan, position, Health(healthy=9), weights, signal)
         what, position = decision.what, decision.position
     assert what == "Promote"
-    assert states_entered(steps_of(policy))[6:-4] == path
+    assert states_entered(steps_of(policy), gates_wait=not approved)[6:-4] == path
 
 
 @pytest.mark.parametrize("text", POLICIES.values(), ids=POLICIES)
