@@ -19,7 +19,8 @@ QUEUES = resources("AWS::SQS::Queue")
 # to those who may see all.
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
-    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms", "ram:GetResourceShareInvitations",
+    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:ListClusters", "ecs:ListServices",
+    "cloudwatch:DescribeAlarms", "ram:GetResourceShareInvitations",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
