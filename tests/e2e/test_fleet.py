@@ -1,12 +1,15 @@
 """The deployed fleet machine on local AWS: planned, stopped by failures, run again, brought in wave by wave."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from local.demo import queue_is_empty
+from local.instance import ROOT
 from local.tutorial import Tutorial, wait_for
-from meshift_fleet import command
 
 CLUSTER = "fleet"
 NAMES = "a", "b", "c", "d"
@@ -32,15 +35,14 @@ def services(aws, ecs):
 
 
 @pytest.fixture
-def fleet(aws, services, monkeypatch, capsys):
-    """Run the command against local AWS; its exit code and the document that it printed."""
-    for name, value in aws.instance.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(command, "SECONDS_BETWEEN", 0.2)
+def fleet(aws, services):
+    """Run the command against local AWS; its exit code, and the document that it printed or what it complained of."""
 
     def call(verb, *options):
-        code = command.main([verb, "--cluster", CLUSTER, "--json", *options])
-        return code, json.loads(capsys.readouterr().out)
+        command = [sys.executable, "-m", "meshift", "fleet", verb, "--cluster", CLUSTER, "--json", *options]
+        environment = {**os.environ, **aws.instance.environment()}
+        ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        return ran.returncode, json.loads(ran.stdout) if ran.stdout else ran.stderr
 
     return call
 
@@ -127,5 +129,4 @@ def test_run_once_more_it_has_nothing_to_do(fleet):
 
 def test_an_input_that_makes_no_sense_is_refused_by_its_field(fleet):
     code, said = fleet("run", "--wave", "101")
-    assert (code, said["outcome"]) == (1, "Refused")
-    assert said["reason"] == "wave: 101 is not a whole number from 1 to 100"
+    assert (code, said) == (1, "meshift fleet: wave: 101 is not a whole number from 1 to 100\n")
