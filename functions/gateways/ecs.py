@@ -48,6 +48,29 @@ def describe_services(service_arns: Sequence[str], cluster: str) -> list[dict[st
     return [dict(service) for service in answer["services"] if service["status"] == "ACTIVE"]
 
 
+def list_clusters() -> list[str]:
+    """Return the names of all clusters."""
+    pages = _ecs().get_paginator("list_clusters").paginate()
+    return [arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"]]
+
+
+def list_services(cluster: str) -> list[str]:
+    """Return the ARNs of all services of a cluster. Raises NotFound when it is gone."""
+    try:
+        pages = _ecs().get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
+        return [arn for page in pages for arn in page["serviceArns"]]
+    except ClientError as error:
+        if error_code(error) == "ClusterNotFoundException":
+            raise NotFound(f"cluster {cluster} does not exist") from error
+        raise
+
+
+def describe_services(service_arns: Sequence[str], cluster: str) -> list[dict[str, Any]]:
+    """Return up to ten services with their tags, without those that are gone by now or being deleted."""
+    answer = _ecs().describe_services(cluster=cluster, services=list(service_arns), include=["TAGS"])
+    return [dict(service) for service in answer["services"] if service["status"] == "ACTIVE"]
+
+
 def describe_cluster(name: str) -> dict[str, Any]:
     """Return one cluster in the shape of DescribeClusters. Raises NotFound."""
     clusters = _ecs().describe_clusters(clusters=[name])["clusters"]
