@@ -9,10 +9,10 @@ from typing import Any
 from domain.errors import InvalidRequest
 
 PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE = "pause", "resume", "abort", "skip-wait", "promote"
-RETRY, START, HAND_OVER = "retry", "start", "hand-over"
+RETRY, START, HAND_OVER, ACCEPT_SHARE = "retry", "start", "hand-over", "accept-share"
 _STEERING = (PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE)
-SIGNALS = (*_STEERING, RETRY, START, HAND_OVER)
-_FIELDS = {"mesh", "virtualService", "virtualNode", "signal", "service", "cluster"}
+SIGNALS = (*_STEERING, RETRY, START, HAND_OVER, ACCEPT_SHARE)
+_FIELDS = {"mesh", "virtualService", "virtualNode", "signal", "service", "cluster", "invitation"}
 _MESH = re.compile(r"[^\s/@#]{1,255}(@\d{12})?")
 
 
@@ -40,6 +40,8 @@ class Request:
     cluster: str = ""
     virtual_node: str = ""
     """Of `hand-over`: the node that goes to the service; without one the virtual service goes to the cluster."""
+    invitation: str = ""
+    """Of `accept-share`: ARN of an invitation of AWS RAM."""
 
     @property
     def steers(self) -> bool:
@@ -73,7 +75,7 @@ def parse_request(body: str | None, own_account: str) -> Request:
     for field in needed:
         if not document.get(field):
             raise InvalidRequest(f"{field}: missing; {signal} needs {' and '.join(needed)}")
-    if signal != START and not _MESH.fullmatch(document["mesh"]):
+    if signal not in (START, ACCEPT_SHARE) and not _MESH.fullmatch(document["mesh"]):
         raise InvalidRequest(f"mesh: {document['mesh']!r} is not a mesh's name, or NAME@ACCOUNT")
     return Request(
         signal=signal,
@@ -82,12 +84,15 @@ def parse_request(body: str | None, own_account: str) -> Request:
         service=document.get("service", ""),
         cluster=document.get("cluster", ""),
         virtual_node=document.get("virtualNode", ""),
+        invitation=document.get("invitation", ""),
     )
 
 
 def _needed(signal: str, document: Mapping[str, Any]) -> tuple[str, ...]:
     if signal == START:
         return "service", "cluster"
+    if signal == ACCEPT_SHARE:
+        return ("invitation",)
     if signal == HAND_OVER:
         return (
             ("mesh", "virtualNode", "service", "cluster")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -16,6 +17,7 @@ from domain.sidecar import (
     INJECTED_AS,
     INJECTED_BY,
     INJECTED_FROM,
+    SidecarSettings,
     inject,
     is_injected,
     revision_tags,
@@ -23,7 +25,7 @@ from domain.sidecar import (
 )
 from domain.weights import read_weights
 from gateways import ecs
-from gateways.mesh import Mesh
+from gateways.mesh import Mesh, card_of
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from handlers.roles import see_to_roles
@@ -76,7 +78,7 @@ def _inject(event: Document, service: Document, settings: Settings) -> Document:
     mesh = Mesh.of(subject, settings)
     enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
     node = mesh.describe_virtual_node(subject["virtualNode"])
-    sidecar = sidecar_for(node, settings.sidecar)
+    sidecar = sidecar_for(node, _sidecar_settings(subject, settings))
     injection = inject(revision, enrolment, sidecar)
     present = not injection.added or (is_injected(revision) and tags.get(INJECTED_AS) == injection.digest)
     if not present and thrown_out:
@@ -106,6 +108,14 @@ def _inject(event: Document, service: Document, settings: Settings) -> Document:
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
     reason = "; ".join([f"{registered} has Envoy beside {injection.container}", *injection.notes, *roles])
     return {"outcome": "Redeployed", "reason": reason}
+
+
+def _sidecar_settings(subject: Document, settings: Settings) -> SidecarSettings:
+    """Say where Envoy gets its configuration: from whoever hosts the mesh."""
+    if not settings.hosted or subject["meshOwner"] is None:
+        return settings.sidecar
+    discovery = card_of(subject, settings).discovery
+    return replace(settings.sidecar, discovery_endpoint=discovery.url, signing_name=discovery.signing_name)
 
 
 def _take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: Settings) -> Document | None:

@@ -11,10 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from domain.deployment import primary
 from domain.enrolment import is_enrolled, mesh_id, parse_enrolment, read_tags
 from domain.errors import InvalidRequest, NotFound, Refused
-from domain.operations import HAND_OVER, START, Request, Signal, caller_of, parse_request
+from domain.operations import ACCEPT_SHARE, HAND_OVER, START, Request, Signal, caller_of, parse_request
 from gateways import ecs, executions
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from handlers.accept_by_hand import accept_by_hand
 from handlers.attempts import start_attempt
 from observability import logger, metrics
 from settings import Settings
@@ -50,6 +51,8 @@ def _act(request: Request, caller: str, settings: Settings) -> Document:
         return _steer(request, caller, RolloutTable(settings.rollout_table))
     if request.signal == HAND_OVER:
         return _hand_over(request, settings)
+    if request.signal == ACCEPT_SHARE:
+        return accept_by_hand(request.invitation, caller, settings)
     return _begin(request, caller, settings)
 
 

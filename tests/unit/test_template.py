@@ -20,6 +20,7 @@ QUEUES = resources("AWS::SQS::Queue")
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms", "ram:GetResourceShareInvitations",
+    "ram:ListResources", "ram:ListPrincipals", "organizations:DescribeOrganization",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
