@@ -194,7 +194,7 @@ class Tutorial:
 
     def operate(self, *arguments: str) -> tuple[int, str]:
         """Run the operators' command with this account's credentials; its exit code and what it printed."""
-        command = [sys.executable, "-m", "meshift_operate", "--json", *arguments]
+        command = [sys.executable, "-m", "meshift", *arguments, "--json"]
         ran = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
         )

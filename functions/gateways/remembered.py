@@ -5,6 +5,7 @@
 | `service#ARN` | `rolled-back` | the deployment by which ECS went back to an earlier revision |
 | `service#ARN` | `finished` | the application that its node last finished a rollout with, its deployment, the outcome |
 | `service#ARN` | `moved-away` | the revision for which traffic was taken off its node, and the weights before |
+| `service#ARN` | `scaled` | the desired count and the scalable target that it had before it was scaled to zero |
 | `names#MESH` | `virtualNode#NAME` | the service (ARN) that brought the node |
 | `names#MESH` | `virtualService#NAME` | the cluster (ARN) whose services provide it |
 | `waiting` | `MESH#SERVICE` | its cluster: the service waits for the share of the mesh |
@@ -60,6 +61,19 @@ class Remembered(Table):
     def forget_moved_away(self, service_arn: str) -> None:
         """Forget it: the traffic has come back, or went where a rollout decided."""
         client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "moved-away"))
+
+    def remember_scaled(self, service_arn: str, before: Mapping[str, Any]) -> None:
+        """Remember what a service had before it was scaled to zero: `{"desiredCount", "scalableTarget"}`."""
+        self._remember(f"service#{service_arn}", "scaled", json.dumps(before))
+
+    def scaled(self, service_arn: str) -> dict[str, Any] | None:
+        """Return what a service had before it was scaled to zero, if it was."""
+        found = self._value(f"service#{service_arn}", "scaled")
+        return dict(json.loads(found)) if found else None
+
+    def forget_scaled(self, service_arn: str) -> None:
+        """Forget it: the service has it back."""
+        client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "scaled"))
 
     def claim_virtual_node(self, mesh: str, node: str, service_arn: str) -> str:
         """Give a virtual node to the first service that names it; returns the service that has it."""

@@ -5,14 +5,16 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from domain.checks import parse_checks
 from domain.enrolment import mesh_id
 from domain.errors import MeshiftError, NotFound
 from domain.health import judge
 from domain.rollout import decide
 from domain.weights import own_weights
-from gateways import alarms, ecs
+from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
+from handlers.checks import run_checks
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -23,7 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Check once.
 
     Takes the execution's document with `plan` and `position`; returns `{"next", "position", "outcome", "reason"}`,
-    `next` being Bake, Shift, Promote, Pause, Roll Back or Freeze.
+    `next` being Bake, Shift, Gate, Pause, Clean Up, Promote, Roll Back or Freeze.
     """
     tell_execution(event)
     settings, plan = Settings.from_env(os.environ), event["plan"]
@@ -32,12 +34,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     except NotFound:
         service, tasks = None, []
-    states = alarms.read_states(plan["alarms"])
-    health = judge(service, event["deployment"], tasks, plan["alarms"], states)
+    health = judge(service, event["deployment"], tasks, run_checks(parse_checks(plan["checks"])))
     subject = event["subject"]
-    claim = RolloutTable(settings.rollout_table).claim(mesh_id(subject), subject["virtualService"])
-    signal = claim["signal"] if claim and claim["execution"] == event["execution"] else None
+    table = RolloutTable(settings.rollout_table)
+    claim = table.claim(mesh_id(subject), subject["virtualService"])
+    mine = claim if claim and claim["execution"] == event["execution"] else None
+    signal = mine["signal"] if mine else None
     decision = decide(plan, event["position"], health, _weights(subject, plan, settings), signal)
+    if mine and mine["token"] and decision.what not in ("Gate", "Pause"):
+        table.keep_token(mesh_id(subject), subject["virtualService"], event["execution"], None)
     logger.info(decision.what, position=decision.position, reason=decision.reason)
     return {
         "next": decision.what,

@@ -26,10 +26,11 @@ from domain.joining import (
 from domain.policy import parse_policy
 from domain.sidecar import refuse_uninjectable
 from domain.weights import read_weights
-from gateways import alarms, ecs, service_registries
+from gateways import ecs, service_registries
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
 from gateways.remembered import Remembered
+from handlers.checks import refuse_missing
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -109,10 +110,7 @@ def _own(enrolment: Enrolment, service: Document) -> Enrolment:
 
 
 def _refuse_policy(name: str) -> None:
-    policy = parse_policy(read_policy(name))
-    unknown = sorted(set(policy.alarms) - set(alarms.read_states(policy.alarms)))
-    if unknown:
-        raise Refused(f"rollout policy {name} names CloudWatch alarms that do not exist: {', '.join(unknown)}")
+    refuse_missing(parse_policy(read_policy(name)).checks)
 
 
 def _look(mesh: Mesh, enrolment: Enrolment) -> Seen:

@@ -170,9 +170,7 @@ def test_operators_retry_pause_resume_and_abort_and_history_knows_them(apps, joi
 def test_a_signal_without_a_rollout_is_refused_in_one_line(apps, stopped):
     code, said = apps.operate("pause", MESH, "nobody.apps.local")
     assert code == 1
-    assert said == (
-        "meshift_operate: pause was refused (404): no rollout of nobody.apps.local in mesh apps is at work\n"
-    )
+    assert said == ("meshift pause: refused (404): no rollout of nobody.apps.local in mesh apps is at work\n")
 
 
 def test_a_service_that_carries_everything_gives_it_away_before_it_is_redeployed(apps, joined, promoted, stopped):

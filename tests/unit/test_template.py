@@ -1,12 +1,14 @@
 """Promises of the template that no emulator keeps: they are read off the template itself."""
 
 import importlib
+import inspect
 import json
 import re
 
 import pytest
 
 from domain.deployment import COMPLETED, FAILED, IN_PROGRESS
+from domain.sharing import INVITATION_LIVES
 from domain.task_role import role_checks
 from tests.task_definitions import sidecar
 from tests.template import resources, state_machine, statements, template
@@ -19,7 +21,8 @@ QUEUES = resources("AWS::SQS::Queue")
 # to those who may see all.
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
-    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms", "ram:GetResourceShareInvitations",
+    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms",
+    "application-autoscaling:DescribeScalableTargets", "ram:GetResourceShareInvitations",
     "ram:ListResources", "ram:ListPrincipals", "organizations:DescribeOrganization",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
@@ -155,7 +158,7 @@ def names_in(value):
     return set(re.findall(r'"Ref": "(\w+)"', text)) | set(re.findall(r"\$\{(\w+)\}", text))
 
 
-PINNED = "InjectEnvoy", "PlanRollout", "ShiftTraffic", "CheckHealth", "PauseRollout", "FinishRollout"
+PINNED = "InjectEnvoy", "PlanRollout", "ShiftTraffic", "CheckHealth", "PauseRollout", "CleanUp", "FinishRollout"
 
 
 def test_a_running_execution_keeps_the_version_it_started_with():
@@ -263,3 +266,24 @@ def test_the_default_policy_of_the_stack_is_a_policy():
 def test_every_deployment_event_that_means_something_reaches_the_function():
     pattern = template()["Resources"]["DeploymentRule"]["Properties"]["EventPattern"]
     assert set(pattern["detail"]["eventName"]) == {IN_PROGRESS, COMPLETED, FAILED}
+
+
+def test_who_speaks_to_meshes_may_speak_to_those_of_other_accounts():
+    """And to no other function of theirs: by its URL only."""
+    speakers = {
+        each["Properties"]["Role"]["Fn::GetAtt"][0]
+        for each in FUNCTIONS.values()
+        if "Mesh.of(" in inspect.getsource(importlib.import_module(each["Properties"]["Handler"].rpartition(".")[0]))
+    }
+    policy = template()["Resources"]["SharedMeshesPolicy"]["Properties"]
+    assert {each["Ref"] for each in policy["Roles"]} == speakers
+    for statement in policy["PolicyDocument"]["Statement"]:
+        if statement["Action"].startswith("lambda:"):
+            assert statement["Resource"]["Fn::Sub"].endswith(":*:function:*-MeshApiFunction-*")
+            assert set(statement["Condition"]) <= {"StringEquals", "Bool"}
+
+
+def test_an_invitation_alarms_people_while_there_is_time_to_accept_it():
+    alarm = template()["Resources"]["OldShareAlarm"]["Properties"]
+    assert 0 < alarm["Threshold"] < INVITATION_LIVES.total_seconds() - alarm["Period"]
+    assert alarm["AlarmActions"] == [{"Ref": "NotificationTopic"}]
