@@ -46,6 +46,8 @@ class Settings:
     trusted_organization: str | None
     share_resource_types: frozenset[str]
     share_sweep_minutes: int
+    shared_functions: tuple[str, ...]
+    """Names of the functions by whose URLs a hosted mesh is reached."""
     aws_endpoint: str | None
     """Where all of AWS is, by the SDKs' own variable, which no template sets; None for where it really is."""
 
@@ -54,9 +56,13 @@ class Settings:
         """Whom they say to trust, and where the stack is."""
         from domain.sharing import Trust
 
-        account = self.state_machine_arn.split(":")[4]
-        types, partition = self.share_resource_types, _partition(self.region)
-        return Trust(self.trusted_accounts, self.trusted_organization, types, partition, self.region, account)
+        account, types = self.state_machine_arn.split(":")[4], self.share_resource_types
+        return Trust(self.trusted_accounts, self.trusted_organization, types, self.partition, self.region, account)
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the Region, for ARNs."""
+        return _partition(self.region)
 
     @property
     def sidecar(self) -> "SidecarSettings":
@@ -113,6 +119,7 @@ class Settings:
             trusted_organization=organization,
             share_resource_types=frozenset(_listed(env, "SHARE_RESOURCE_TYPES")),
             share_sweep_minutes=int(env.get("SHARE_SWEEP_MINUTES", "60")),
+            shared_functions=tuple(_listed(env, "SHARED_FUNCTIONS")),
             aws_endpoint=env.get("AWS_ENDPOINT_URL") or None,
         )
 

@@ -86,9 +86,33 @@ async def serve(listener: socket.socket, state: Path, parent: int | None) -> Non
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
 
-    from local import alarms, app_mesh, definitions, ecs, events, executions, front, function_urls, identity, statistics
+    from local import (
+        alarms,
+        app_mesh,
+        definitions,
+        ecs,
+        events,
+        executions,
+        front,
+        function_urls,
+        identity,
+        shared_parameters,
+        statistics,
+    )
 
-    for room in (alarms, app_mesh, definitions, events, function_urls, identity, executions, ecs, statistics):
+    rooms = (
+        alarms,
+        app_mesh,
+        definitions,
+        events,
+        function_urls,
+        identity,
+        executions,
+        ecs,
+        shared_parameters,
+        statistics,
+    )
+    for room in rooms:
         room.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
@@ -81,7 +82,7 @@ class AnsweredRam:
 
     def answer(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
         operation = event_name.rpartition(".")[2]
-        asked = json.loads(request.body or b"{}")
+        asked = json.loads(request.body or b"{}") or dict(parse_qsl(urlsplit(request.url).query))
         self.calls.append((operation, asked))
         try:
             if self.failing[operation]:

@@ -67,6 +67,14 @@ class Mesh:
             raise
         return True
 
+    def list_virtual_nodes(self) -> list[tuple[str, str]]:
+        """Return all virtual nodes: name, and the account that owns it. Raises NotFound."""
+        try:
+            pages = self._api.get_paginator("list_virtual_nodes").paginate(**self._mesh)  # type: ignore[arg-type]
+            return [(each["virtualNodeName"], each["resourceOwner"]) for page in pages for each in page["virtualNodes"]]
+        except ClientError as error:
+            raise self._translated(error, "such name") from error
+
     def describe_virtual_node(self, name: str) -> dict[str, Any]:
         """Return a virtual node in the shape of DescribeVirtualNode. Raises NotFound."""
         try:

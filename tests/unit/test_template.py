@@ -23,7 +23,8 @@ UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms",
     "application-autoscaling:DescribeScalableTargets", "ram:GetResourceShareInvitations",
-    "ram:ListResources", "ram:ListPrincipals", "organizations:DescribeOrganization",
+    "ram:ListResources", "ram:ListPrincipals", "ram:GetResourceShares", "ram:GetResourceShareAssociations",
+    "ram:CreateResourceShare", "organizations:DescribeOrganization",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
@@ -214,7 +215,8 @@ def test_nobody_may_invoke_the_mesh_api_but_through_its_url():
         else:
             assert statement["Condition"] == {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
     assert not resources("AWS::Lambda::Permission"), "other accounts are let in by their owner, see the README"
-    names = [json.dumps(s["Resource"]) for role in ROLES.values() for s in statements(role)]
+    invoking = [s for role in ROLES.values() for s in statements(role) if "Invoke" in json.dumps(s["Action"])]
+    names = [json.dumps(s["Resource"]) for s in invoking]
     assert len([name for name in names if "MeshApiFunction" in name]) == len(granted), "in one form, which is checked"
 
 
@@ -287,3 +289,11 @@ def test_an_invitation_alarms_people_while_there_is_time_to_accept_it():
     alarm = template()["Resources"]["OldShareAlarm"]["Properties"]
     assert 0 < alarm["Threshold"] < INVITATION_LIVES.total_seconds() - alarm["Period"]
     assert alarm["AlarmActions"] == [{"Ref": "NotificationTopic"}]
+
+
+def test_who_lets_others_in_opens_no_url_to_everybody():
+    (adding,) = [s for s in statements(ROLES["ShareMeshRole"]) if "lambda:AddPermission" in actions(s)]
+    assert adding["Condition"] == {"StringEqualsIfExists": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
+    assert {each["Fn::GetAtt"][0] for each in adding["Resource"]} == {"MeshApiFunction", "DiscoverFunction"}
+    adders = [name for name, role in ROLES.items() if "lambda:AddPermission" in str(statements(role))]
+    assert adders == ["ShareMeshRole"]
