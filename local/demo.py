@@ -10,15 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from local import deploy, report
+from local import demo_shares, deploy, report
 from local.instance import ROOT, Instance, LocalAwsError, running
 from local.report import history
-from local.settings import CONSUMER, OWNER
+from local.settings import OWNER
 from local.traffic import BOUND, OBSERVED_SECONDS, Traffic, is_within_error
 from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, unweighted, wait_for
 
 STATE = ROOT / "build" / "demo" / "aws"
-STRANGER = "333333333333"
 TAGS = {
     "meshift:mesh": MESH,
     "meshift:virtual-service": VIRTUAL_SERVICE,
@@ -39,7 +38,6 @@ FIRST_STEPS = [{"weight": 25, "bakeSeconds": 15}, STEPS[1]]
 """A node that no Envoy has heard of gets its traffic later (docs/decisions/0007-discovery.md)."""
 ALARM, CHECK_SECONDS = "serviceb-5xx", 1
 DEPLOYMENT_SECONDS = 1.5
-CARD = "/meshift/meshes/apps"
 
 
 class Story:
@@ -129,7 +127,7 @@ def tell(story: Story, aws: Instance) -> None:
     operator_steers(story, apps, stable)
     traffic_goes_off_before_a_redeployment(story, apps, stable, traffic)
     requests_are_counted(story, traffic)
-    shares_are_answered(story, aws)
+    demo_shares.tell(story, aws)
     story.timeline |= history.follow(apps.happenings(), story.began, VIRTUAL_SERVICE)
     story.expect("rollouts of serviceBv2 beside its own", 0, len(apps.executions(candidate, known=2)))
     story.expect("an unenrolled service: its revision", untouched, apps.service("bystander")["taskDefinition"])
@@ -284,24 +282,6 @@ def requests_are_counted(story: Story, traffic: Traffic) -> None:
     story.expect("the bad version's answers of 500, through Envoy", True, errors["serviceb:bad"] > 0)
 
 
-def shares_are_answered(story: Story, aws: Instance) -> None:
-    """Share from the owner and from a stranger to the consumer."""
-    with story.chapter("the owner and a stranger share with the consumer"):
-        shares = {account: share(aws, account) for account in (OWNER, STRANGER)}
-        consumer = aws.client("ram", CONSUMER)
-
-        def statuses() -> dict[str, str]:
-            found = consumer.get_resource_share_invitations()["resourceShareInvitations"]
-            return {each["senderAccountId"]: each["status"] for each in found}
-
-        wait_for("the owner's share is accepted", lambda: statuses().get(OWNER) == "ACCEPTED")
-        received = consumer.list_resources(resourceOwner="OTHER-ACCOUNTS", resourceShareArns=[shares[OWNER]])
-        time.sleep(1)  # time enough for a wrong answer to the stranger
-    story.expect("the owner's share", "ACCEPTED", statuses()[OWNER])
-    story.expect("what the consumer received", [card_arn(OWNER)], [each["arn"] for each in received["resources"]])
-    story.expect("the stranger's share", "PENDING", statuses()[STRANGER])
-
-
 def watch_weights(story: Story, apps: Tutorial, arn: str, node: str, known: int) -> list[int]:
     """Follow a node's weight in the route until its rollout has ended; returns the weights that were seen."""
     seen: list[int] = []
@@ -345,19 +325,6 @@ def queue_is_empty(aws: Instance) -> bool:
     urls = [url for url in sqs.list_queues()["QueueUrls"] if "DeploymentsQueue" in url]
     counts = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for url in urls]
     return bool(counts) and all(int(count) == 0 for each in counts for count in each.values())
-
-
-def card_arn(account: str) -> str:
-    """Return the ARN of an account's mesh card."""
-    return f"arn:aws:ssm:us-east-1:{account}:parameter{CARD}"
-
-
-def share(aws: Instance, account: str) -> str:
-    """Share an account's mesh card with the consumer; returns the share's ARN."""
-    answer = aws.client("ram", account).create_resource_share(
-        name=f"apps-of-{account}", resourceArns=[card_arn(account)], principals=[CONSUMER]
-    )
-    return str(answer["resourceShare"]["resourceShareArn"])
 
 
 if __name__ == "__main__":

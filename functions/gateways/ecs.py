@@ -65,12 +65,6 @@ def list_services(cluster: str) -> list[str]:
         raise
 
 
-def describe_services(service_arns: Sequence[str], cluster: str) -> list[dict[str, Any]]:
-    """Return up to ten services with their tags, without those that are gone by now or being deleted."""
-    answer = _ecs().describe_services(cluster=cluster, services=list(service_arns), include=["TAGS"])
-    return [dict(service) for service in answer["services"] if service["status"] == "ACTIVE"]
-
-
 def describe_cluster(name: str) -> dict[str, Any]:
     """Return one cluster in the shape of DescribeClusters. Raises NotFound."""
     clusters = _ecs().describe_clusters(clusters=[name])["clusters"]
