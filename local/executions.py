@@ -1,8 +1,8 @@
 """Step Functions, where the emulator is not yet AWS.
 
 It announces `Step Functions Execution Status Change` itself, but never times out, takes no expression for a task's
-time-out, lets the failure of a task overwrite an ABORTED execution, and takes any name. Closed executions stay closed here, a state machine's
-`TimeoutSeconds` gives TIMED_OUT with its event, and names follow AWS's rules
+time-out, lets the failure of a task overwrite an ABORTED execution, and takes any name. Closed executions stay
+closed here, a state machine's `TimeoutSeconds` gives TIMED_OUT with its event, and names follow AWS's rules
 (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
 """
 

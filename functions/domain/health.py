@@ -1,9 +1,10 @@
-"""Health of a candidate: what ECS and CloudWatch say, judged in one place."""
+"""Health of a candidate: what ECS says and what the checks found, judged in one place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domain.checks import FAIL, INCONCLUSIVE, NO_DATA, Result
 from domain.deployment import primary
 from domain.sidecar import ENVOY
 
@@ -14,7 +15,7 @@ class Health:
 
     unhealthy: bool = False
     pending: bool = False
-    """Tasks are on their way: scaling out, or one being replaced."""
+    """Not yet to be said: tasks are on their way, or a check is inconclusive."""
     no_data: bool = False
     superseded: bool = False
     reason: str = ""
@@ -26,13 +27,12 @@ def judge(
     service: Mapping[str, Any] | None,
     deployment: str,
     tasks: Sequence[Mapping[str, Any]],
-    alarms: Sequence[str],
-    states: Mapping[str, str],
+    results: Sequence[Result],
 ) -> Health:
     """Judge the candidate.
 
-    `service` as DescribeServices gives it (None when it is gone), `tasks` as DescribeTasks gives them, `alarms` the
-    names that the policy asks for, `states` what CloudWatch says of those it knows.
+    `service` as DescribeServices gives it (None when it is gone), `tasks` as DescribeTasks gives them, `results` what
+    the policy's checks found. What a check says of no data goes before what the policy says.
     """
     current = primary(service) if service else None
     if service is None or current is None:
@@ -46,14 +46,18 @@ def judge(
     count = f"{healthy} of {desired} tasks run with a healthy Envoy"
     if healthy == 0 or "UNHEALTHY" in envoys:
         return Health(unhealthy=True, reason=count, healthy=healthy)
-    ringing = sorted(name for name in alarms if states.get(name) == "ALARM")
-    if ringing:
-        return Health(unhealthy=True, reason=f"in alarm: {', '.join(ringing)}", healthy=healthy)
+    counting = [result for result in results if not result.dry_run]
+    bad = [each for each in counting if each.verdict == FAIL or _silent(each, "fail")]
+    if bad:
+        return Health(unhealthy=True, reason=_reasons(bad), healthy=healthy)
     if healthy < desired:
         return Health(pending=True, reason=count, healthy=healthy)
-    silent = sorted(name for name in alarms if states.get(name) != "OK")
+    unsure = [each for each in counting if each.verdict == INCONCLUSIVE or _silent(each, "hold")]
+    if unsure:
+        return Health(pending=True, reason=_reasons(unsure), healthy=healthy)
+    silent = [each for each in counting if each.verdict == NO_DATA and each.on_no_data is None]
     if silent:
-        return Health(no_data=True, reason=f"no data for: {', '.join(silent)}", healthy=healthy)
+        return Health(no_data=True, reason=_reasons(silent), healthy=healthy)
     return Health(healthy=healthy)
 
 
@@ -69,6 +73,14 @@ def answering(tasks: Sequence[Mapping[str, Any]]) -> int:
         )
         for task in tasks
     )
+
+
+def _silent(result: Result, on_no_data: str) -> bool:
+    return result.verdict == NO_DATA and result.on_no_data == on_no_data
+
+
+def _reasons(results: Sequence[Result]) -> str:
+    return "; ".join(result.reason for result in results)
 
 
 def envoy_health(tasks: Sequence[Mapping[str, Any]], task_definition: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from domain.checks import Check, parse_checks
 from domain.errors import InvalidPolicy
 
 _FIELDS = {
@@ -56,14 +57,14 @@ class Policy:
     on_no_data: str
     on_failure: str
     clean_up: str
-    alarms: tuple[str, ...]
+    checks: tuple[Check, ...]
 
 
 def parse_policy(text: str) -> Policy:
     """Understand a policy's JSON.
 
     >>> parse_policy('{"steps": [{"weight": 25, "bakeSeconds": 60}], "finalBakeSeconds": 120}').steps[-1]
-    Step(weight=100, bake_seconds=120)
+    Step(weight=100, bake_seconds=120, gate=None)
 
     Raises InvalidPolicy, naming the field.
     """
@@ -89,7 +90,7 @@ def parse_policy(text: str) -> Policy:
         on_no_data=_choice(fields, "onNoData", ("pass", "hold", "fail"), "hold"),
         on_failure=_choice(fields, "onFailure", ("rollback", "freeze"), "rollback"),
         clean_up=_choice(fields, "cleanUp", ("retain", "scale-to-zero"), "retain"),
-        alarms=tuple(_alarm(check, f"checks[{index}]") for index, check in enumerate(_list(fields, "checks"))),
+        checks=parse_checks(_list(fields, "checks")),
     )
     # Every step is checked once at least, and slices are whole seconds.
     baking = sum(step.bake_seconds + max(1, step.bake_seconds // policy.check_every_seconds) for step in policy.steps)
@@ -160,12 +161,3 @@ def _gate(value: Any, where: str) -> Gate:
         timeout_seconds=_whole(fields, "timeoutSeconds", None, 1, _LONGEST_SECONDS, f"{where}."),
         on_timeout=_choice(fields, "onTimeout", ("rollback", "freeze", "proceed"), "rollback", f"{where}."),
     )
-
-
-def _alarm(value: Any, where: str) -> str:
-    if isinstance(value, dict) and "metric" in value:
-        raise InvalidPolicy(f"{where}.metric: this version of Meshift checks alarms only")
-    alarm = _object(value, where, {"alarm"}).get("alarm")
-    if not isinstance(alarm, str) or not alarm:
-        raise InvalidPolicy(f"{where}.alarm: {alarm!r} is not the name of a CloudWatch alarm")
-    return alarm

@@ -15,12 +15,13 @@ from domain.planning import plan_steps, routes_of, seconds_to_settle, shares_of,
 from domain.policy import Policy, parse_policy
 from domain.rollout import start_position
 from domain.weights import read_weights
-from gateways import alarms, ecs
+from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.parameters import read_policy
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
+from handlers.checks import refuse_missing
 from handlers.idle_services import bring_back
 from handlers.phases import tell_phase
 from handlers.siblings import healthy_tasks
@@ -103,14 +104,11 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
         remembered.forget_moved_away(event["service"])
         reason = f"{candidate} carries all the traffic of {subject['virtualService']} already: no canary took place"
         return {"outcome": "Nothing To Do", "reason": reason}
-    states = alarms.read_states(policy.alarms)
-    unknown = sorted(set(policy.alarms) - set(states))
-    if unknown:
-        raise Refused(f"the rollout policy names CloudWatch alarms that do not exist: {', '.join(unknown)}")
+    ringing = refuse_missing(policy.checks)
     if bring_back(service, event["cluster"], remembered):
         return _wait(event, policy, f"{candidate} had been scaled to zero after a promotion, and has its tasks back")
     tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
-    health = judge(service, event["deployment"], tasks, policy.alarms, states)
+    health = judge(service, event["deployment"], tasks, ringing)
     if health.superseded:
         return {"outcome": "Superseded", "reason": health.reason}
     if health.unhealthy or health.pending:
@@ -179,7 +177,7 @@ def _document(subject: Document, policy: Policy, before: Document, steps: list[D
         "onNoData": policy.on_no_data,
         "onFailure": policy.on_failure,
         "cleanUp": policy.clean_up,
-        "alarms": list(policy.alarms),
+        "checks": [check.document for check in policy.checks],
     }
 
 

@@ -4,18 +4,14 @@ What is missing is made, what is there is left alone, what cannot fit is refused
 """
 
 import json
-import os
 
 import pytest
-from botocore.stub import Stubber
 
-from gateways.clients import client
 from gateways.mesh import _client
 from gateways.remembered import Remembered
-from handlers import accept_shares
 from handlers.join_mesh import handler
 from tests.hosted_mesh import URL
-from tests.integration.conftest import batch, make_by_hand, make_service
+from tests.integration.conftest import make_by_hand, make_service
 from tests.shapes import TAGS
 
 NAME = "serviceb.apps.local"
@@ -80,6 +76,19 @@ def test_the_first_service_brings_node_router_route_and_virtual_service_and_gets
             "action": {"weightedTargets": [{"virtualNode": "serviceBv2", "weight": 100}]},
         }
     }
+
+
+def test_backends_that_no_tag_could_hold_are_read_from_a_parameter(aws, apps, context):
+    names = [f"a-virtual-service-with-a-long-name-{number}.apps.local" for number in range(20)]
+    service = make_service(aws, {**TAGS, "meshift:backends": "@/meshift/backends/b"})
+    answer = join(service, context)
+    assert answer["outcome"] == "Refused"
+    assert "tag meshift:backends: '@/meshift/backends/b' is not the name of an SSM parameter" in answer["reason"]
+    assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
+    aws("ssm").put_parameter(Name="/meshift/backends/b", Value="\n".join(names), Type="String")
+    assert join(service, context)["outcome"] == "Joined"
+    node = apps.describe_virtual_node(meshName="apps", virtualNodeName="serviceBv2")["virtualNode"]["spec"]
+    assert [each["virtualService"]["virtualServiceName"] for each in node["backends"]] == names
 
 
 def test_a_later_service_joins_at_0_with_its_siblings_port_and_the_route_keeps_everything_else(aws, mesh, context):
@@ -164,7 +173,8 @@ def test_a_refusal_says_why_and_changes_nothing(aws, apps, context, tags, change
     assert answer["outcome"] == "Refused"
     assert says in answer["reason"]
     assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
-    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == []
+    (remembered,) = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    assert set(remembered) == {"pk", "sk", "tags"}, "only which tags were refused"
 
 
 def test_a_policy_with_an_alarm_that_does_not_exist_is_refused_before_anything_is_made(aws, apps, context):
@@ -227,43 +237,6 @@ def test_an_older_deployment_joins_nothing(aws, apps, context):
     assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
 
 
-def test_another_accounts_hosted_mesh_is_refused_by_name(aws, apps, context, monkeypatch):
-    monkeypatch.setenv("CONTROL_PLANE", "hosted")
-    answer = join(make_service(aws, {**TAGS, "meshift:mesh": "apps@999999999999"}), context)
-    assert answer["outcome"] == "Refused"
-    assert "mesh apps is of account 999999999999" in answer["reason"]
-
-
 def test_ones_own_account_behind_the_at_is_ones_own_mesh(aws, apps, context):
     answer = join(make_service(aws, {**TAGS, "meshift:mesh": "apps@123456789012"}), context)
     assert (answer["outcome"], answer["subject"]["meshOwner"]) == ("Joined", None)
-
-
-def test_a_service_waits_for_a_mesh_that_is_not_shared_yet_and_starts_when_the_share_is_accepted(
-    aws, apps, context, monkeypatch
-):
-    owner = "999999999999"
-    service = make_service(aws, {**TAGS, "meshift:mesh": f"shop@{owner}"})
-    answer = join(service, context)
-    assert (answer["outcome"], answer["reason"]) == ("Nothing To Do", f"waits for the share of mesh shop@{owner}")
-    monkeypatch.setenv("TRUSTED_ACCOUNTS", owner)
-    monkeypatch.setenv("SHARE_RESOURCE_TYPES", "appmesh:Mesh")
-    states, machine = aws("stepfunctions"), os.environ["STATE_MACHINE_ARN"]
-    accept(owner, "other", 1, context)
-    assert states.list_executions(stateMachineArn=machine)["executions"] == []
-    accept(owner, "shop", 2, context)
-    (started,) = states.list_executions(stateMachineArn=machine)["executions"]
-    assert started["name"] == service.deployment.replace("/", "-") + "-1"
-    assert Remembered("rollouts").freed() == []
-
-
-def accept(owner, mesh, number, context):
-    """Let accept_shares find one invitation, with a mesh in it."""
-    invitation = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{number}"
-    pending = {"resourceShareInvitationArn": invitation, "senderAccountId": owner, "status": "PENDING"}
-    shared = {"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}
-    with Stubber(client("ram")) as ram:
-        ram.add_response("get_resource_share_invitations", {"resourceShareInvitations": [pending]})
-        ram.add_response("list_pending_invitation_resources", {"resources": [shared]})
-        ram.add_response("accept_resource_share_invitation", {})
-        assert accept_shares.handler(batch({}), context) == {"batchItemFailures": []}

@@ -59,7 +59,6 @@ def test_defaults_are_careful():
         ('{"onNoData": "ignore"}', "onNoData: 'ignore' is not one of pass, hold, fail"),
         ('{"onFailure": "panic"}', "onFailure: 'panic' is not one of"),
         ('{"cleanUp": "delete"}', "cleanUp: 'delete' is not one of retain, scale-to-zero"),
-        ('{"checks": [{"metric": {}}]}', "checks[0].metric: this version of Meshift checks alarms only"),
         ('{"checks": [{"alarm": ""}]}', "checks[0].alarm: '' is not the name"),
         ('{"finalBakeSeconds": 9000}', "deadlineSeconds: 7200 is less than the 9300 seconds"),
         ('{"checkEverySeconds": 1, "deadlineSeconds": 86400}', "checkEverySeconds: a check every 1 seconds"),

@@ -26,7 +26,7 @@ def test_the_picture_is_the_one_of_the_present_definition():
 
 def test_the_policy_in_the_readme_is_one():
     text = re.search(r"    (\{\"steps\".*?\]\})", README, re.DOTALL)[1]
-    assert parse_policy(text).alarms == ("serviceb-5xx",)
+    assert [check.name for check in parse_policy(text).checks] == ["serviceb-5xx"]
     assert json.loads(text)["checks"]
 
 
