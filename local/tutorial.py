@@ -188,6 +188,14 @@ class Tutorial:
             return {}
         return {each["virtualNode"]: each["weight"] for each in spec["http2Route"]["action"]["weightedTargets"]}
 
+    def set_weights(self, weights: dict[str, int]) -> None:
+        """Set the weights of the virtual service's own route, as somebody does by hand."""
+        spec = self.route()
+        for target in spec["http2Route"]["action"]["weightedTargets"]:
+            target["weight"] = weights[target["virtualNode"]]
+        names = {"meshName": MESH, "virtualRouterName": VIRTUAL_SERVICE, "routeName": VIRTUAL_SERVICE}
+        self.mesh.update_route(**names, spec=spec)
+
     def node(self, name: str) -> dict[str, Any]:
         """Return a virtual node's spec."""
         return dict(self.mesh.describe_virtual_node(meshName=MESH, virtualNodeName=name)["virtualNode"]["spec"])

@@ -1,6 +1,6 @@
 """Amazon ECS: services, task definitions and tasks as they are now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -10,6 +10,15 @@ from gateways.clients import client, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
+
+_FINAL = {
+    "AccessDeniedException", "ClientException", "InvalidParameterException", "PlatformUnknownException",
+    "PlatformTaskDefinitionIncompatibilityException", "ServiceNotActiveException", "ServiceNotFoundException",
+    "UnsupportedFeatureException",
+}  # fmt: skip
+"""Source: ECS's API model, errors of RegisterTaskDefinition and UpdateService."""
+_CONCURRENT = "Too many concurrent attempts"
+"""Of a ClientException of RegisterTaskDefinition that is no fault of the request."""
 
 
 def _ecs() -> "ECSClient":
@@ -22,15 +31,38 @@ def describe_service(service_arn: str, cluster: str) -> dict[str, Any]:
 
     Raises NotFound when it, or its cluster, is gone.
     """
+    services = describe_services([service_arn], cluster)
+    if not services:
+        raise NotFound(f"service {service_arn} does not exist or is being deleted")
+    return services[0]
+
+
+def describe_services(service_arns: Sequence[str], cluster: str) -> list[dict[str, Any]]:
+    """Return those of up to ten services that exist, with their tags. Raises NotFound when their cluster is gone."""
     try:
-        services = _ecs().describe_services(cluster=cluster, services=[service_arn], include=["TAGS"])["services"]
+        answer = _ecs().describe_services(cluster=cluster, services=list(service_arns), include=["TAGS"])
     except ClientError as error:
         if error_code(error) == "ClusterNotFoundException":
             raise NotFound(f"cluster {cluster} does not exist") from error
         raise
-    if not services or services[0]["status"] != "ACTIVE":
-        raise NotFound(f"service {service_arn} does not exist or is being deleted")
-    return dict(services[0])
+    return [dict(service) for service in answer["services"] if service["status"] == "ACTIVE"]
+
+
+def list_clusters() -> list[str]:
+    """Return the names of all clusters."""
+    pages = _ecs().get_paginator("list_clusters").paginate()
+    return [arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"]]
+
+
+def list_services(cluster: str) -> list[str]:
+    """Return the ARNs of all services of a cluster. Raises NotFound when it is gone."""
+    try:
+        pages = _ecs().get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
+        return [arn for page in pages for arn in page["serviceArns"]]
+    except ClientError as error:
+        if error_code(error) == "ClusterNotFoundException":
+            raise NotFound(f"cluster {cluster} does not exist") from error
+        raise
 
 
 def describe_cluster(name: str) -> dict[str, Any]:
@@ -51,7 +83,8 @@ def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[s
     """Register a described task definition anew and return the revision's ARN.
 
     What DescribeTaskDefinition adds and RegisterTaskDefinition refuses is left out, by botocore's own model. Raises
-    Refused when ECS will not have it, or Meshift may not pass its roles: a retry would not help.
+    Refused when ECS will not have it, or Meshift may not pass its roles: a retry would not help. Where it helps, ECS's
+    own error is raised: throttling, and another registration of the family at the same time.
     """
     model = _ecs().meta.service_model.operation_model("RegisterTaskDefinition")
     known = model.input_shape.members if model.input_shape else {}
@@ -61,14 +94,19 @@ def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[s
     try:
         return str(_ecs().register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"])
     except ClientError as error:
-        if error_code(error) in ("ClientException", "InvalidParameterException", "AccessDeniedException"):
-            raise Refused(f"ECS registers no revision of {task_definition['family']} with Envoy: {error}") from error
+        if error_code(error) in _FINAL and _CONCURRENT not in str(error):
+            raise Refused(f"ECS registers no new revision of {task_definition['family']}: {error}") from error
         raise
 
 
 def update_service(service_arn: str, cluster: str, task_definition_arn: str) -> None:
-    """Make a service deploy another revision."""
-    _ecs().update_service(cluster=cluster, service=service_arn, taskDefinition=task_definition_arn)
+    """Make a service deploy another revision. Raises Refused when ECS will not, and a retry would not help."""
+    try:
+        _ecs().update_service(cluster=cluster, service=service_arn, taskDefinition=task_definition_arn)
+    except ClientError as error:
+        if error_code(error) in _FINAL:
+            raise Refused(f"ECS does not deploy {task_definition_arn}: {error}") from error
+        raise
 
 
 def list_running_tasks(service_name: str, cluster: str) -> list[dict[str, Any]]:

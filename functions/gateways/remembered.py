@@ -20,8 +20,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from domain.outcome import Finished
-from gateways.clients import client
+from gateways.clients import client, error_code
 from gateways.table import KEEP, Table, expiry, key, now
 
 
@@ -48,6 +50,10 @@ class Remembered(Table):
         """Return what a service's node last finished with."""
         item = self._get(key(f"service#{service_arn}", "finished"))
         return Finished(item["value"]["S"], item["deployment"]["S"], item["outcome"]["S"]) if item else None
+
+    def forget_finished(self, service_arn: str) -> None:
+        """Forget what a service's node finished with: it has left the mesh."""
+        client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "finished"))
 
     def remember_moved_away(self, service_arn: str, revision: str, before: Mapping[str, Any]) -> None:
         """Remember the weights (by route) that there were before a service was redeployed with a revision (ARN)."""
@@ -78,6 +84,20 @@ class Remembered(Table):
     def claim_virtual_node(self, mesh: str, node: str, service_arn: str) -> str:
         """Give a virtual node to the first service that names it; returns the service that has it."""
         return self._first(f"names#{mesh}", f"virtualNode#{node}", service_arn)
+
+    def release_virtual_node(self, mesh: str, node: str, service_arn: str) -> None:
+        """Give a virtual node's name back; one that is another service's by now is left alone."""
+        try:
+            client("dynamodb").delete_item(
+                TableName=self._name,
+                Key=key(f"names#{mesh}", f"virtualNode#{node}"),
+                ConditionExpression="attribute_not_exists(pk) OR #value = :service",
+                ExpressionAttributeNames={"#value": "value"},
+                ExpressionAttributeValues={":service": {"S": service_arn}},
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
 
     def service_of(self, mesh: str, node: str) -> str | None:
         """Return the service that brought a virtual node, if one did."""

@@ -7,7 +7,7 @@
 | `virtualService#MESH#NAME` | `history#TIME#WHAT` | every plan, weight written, signal and outcome, by whom and when |
 | `virtualService#MESH#NAME` | `last` | the deployment that was last rolled out, for `retry` |
 
-MESH is NAME or, another account's, NAME@OWNER. What is remembered beside this: `remembered`.
+MESH is NAME or, another account's, NAME@OWNER. What is remembered beside this: `remembered`, `enrolled`.
 """
 
 import json
@@ -131,6 +131,17 @@ class RolloutTable(Table):
         """Add a line to a virtual service's history."""
         line = key(f"virtualService#{mesh}#{virtual_service}", f"history#{now()}#{what}")
         self._put({**line, "execution": {"S": execution}, "document": {"S": json.dumps(document)}, **expiry(KEEP)})
+
+    def history(self, mesh: str, virtual_service: str) -> list[dict[str, Any]]:
+        """Return a virtual service's history, oldest first: `{"at", "what", "execution", "document"}` each."""
+        found = []
+        for item in self._query(f"virtualService#{mesh}#{virtual_service}"):
+            kind, _, rest = item["sk"]["S"].partition("#")
+            if kind == "history":
+                at, _, what = rest.partition("#")
+                document = json.loads(item["document"]["S"])
+                found.append({"at": at, "what": what, "execution": item["execution"]["S"], "document": document})
+        return found
 
     def remember_last(self, mesh: str, virtual_service: str, document: Mapping[str, Any]) -> None:
         """Remember a virtual service's last rollout: `{"service", "cluster", "deployment", "targets"}`.

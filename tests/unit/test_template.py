@@ -21,8 +21,8 @@ QUEUES = resources("AWS::SQS::Queue")
 # to those who may see all.
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
-    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms",
-    "application-autoscaling:DescribeScalableTargets", "ram:GetResourceShareInvitations",
+    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:ListClusters", "ecs:ListServices", "cloudwatch:DescribeAlarms",
+    "application-autoscaling:DescribeScalableTargets", "cloudwatch:GetMetricData", "ram:GetResourceShareInvitations",
     "ram:ListResources", "ram:ListPrincipals", "ram:GetResourceShares", "ram:GetResourceShareAssociations",
     "ram:CreateResourceShare", "organizations:DescribeOrganization",
     "servicediscovery:DiscoverInstances",

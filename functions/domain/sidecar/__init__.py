@@ -9,6 +9,7 @@ from domain.sidecar.injection import (
     DESCRIBED_ONLY,
     Injection,
     application_of,
+    comparable,
     inject,
     is_injected,
     refuse_uninjectable,
@@ -16,7 +17,7 @@ from domain.sidecar.injection import (
 )
 from domain.sidecar.removal import remove
 from domain.sidecar.settings import SidecarSettings, sidecar_for
-from domain.sidecar.tags import INJECTED_AS, INJECTED_BY, INJECTED_FROM, revision_tags
+from domain.sidecar.tags import INJECTED_AS, INJECTED_BY, INJECTED_FROM, revision_tags, unmarked
 from domain.sidecar.wanted import ENVOY, INTERCEPTIONS, PROXY, TRANSPARENT, Sidecar, listener_ports
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SidecarSettings",
     "application_of",
     "choose_image",
+    "comparable",
     "envoy_image",
     "inject",
     "is_injected",
@@ -43,4 +45,5 @@ __all__ = [
     "remove",
     "revision_tags",
     "sidecar_for",
+    "unmarked",
 ]
