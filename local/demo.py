@@ -14,7 +14,7 @@ from local import deploy, report
 from local.instance import ROOT, Instance, LocalAwsError, running
 from local.report import history
 from local.settings import CONSUMER, OWNER
-from local.traffic import BOUND, Traffic, is_within_error
+from local.traffic import BOUND, OBSERVED_SECONDS, Traffic, is_within_error
 from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, unweighted, wait_for
 
 STATE = ROOT / "build" / "demo" / "aws"
@@ -32,9 +32,10 @@ SERVICE_A = {
     "meshift:hostname": "servicea.apps.local",
     "meshift:backends": VIRTUAL_SERVICE,
 }
-STEPS = [{"weight": 25, "bakeSeconds": 6}, {"weight": 50, "bakeSeconds": 6}]
+BAKE_SECONDS = BOUND + OBSERVED_SECONDS
 """Long enough to see the traffic follow."""
-FIRST_STEPS = [{"weight": 25, "bakeSeconds": 18}, STEPS[1]]
+STEPS = [{"weight": 25, "bakeSeconds": BAKE_SECONDS}, {"weight": 50, "bakeSeconds": BAKE_SECONDS}]
+FIRST_STEPS = [{"weight": 25, "bakeSeconds": 15}, STEPS[1]]
 """A node that no Envoy has heard of gets its traffic later (docs/decisions/0007-discovery.md)."""
 ALARM, CHECK_SECONDS = "serviceb-5xx", 1
 DEPLOYMENT_SECONDS = 1.5
@@ -115,7 +116,7 @@ def main() -> int:
 def tell(story: Story, aws: Instance) -> None:
     """Tell the chapters one after the other."""
     apps = Tutorial(aws)
-    apps.write_policy("quick", steps=FIRST_STEPS, finalBakeSeconds=6)
+    apps.write_policy("quick", steps=FIRST_STEPS, finalBakeSeconds=BAKE_SECONDS)
     apps.alarm_on_errors(ALARM, "serviceB")
     bystander = apps.create_service("bystander", "bystander:1", {"team": "other"})
     untouched = apps.service("bystander")["taskDefinition"]
@@ -126,7 +127,7 @@ def tell(story: Story, aws: Instance) -> None:
     bad_version_is_rolled_back(story, apps, stable, traffic)
     stopped_rollout_is_recovered(story, apps, stable)
     operator_steers(story, apps, stable)
-    traffic_goes_off_before_a_redeployment(story, aws, apps, stable, traffic)
+    traffic_goes_off_before_a_redeployment(story, apps, stable, traffic)
     requests_are_counted(story, traffic)
     shares_are_answered(story, aws)
     story.timeline |= history.follow(apps.happenings(), story.began, VIRTUAL_SERVICE)
@@ -248,20 +249,13 @@ def operator_steers(story: Story, apps: Tutorial, arn: str) -> None:
     story.expect("its history", [(signal, OWNER) for signal in ("retry", "pause", "promote")], signals)
 
 
-def traffic_goes_off_before_a_redeployment(
-    story: Story, aws: Instance, apps: Tutorial, arn: str, traffic: Traffic
-) -> None:
-    """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile.
-
-    The pipeline's own deployment, without Envoy, takes as long as its traffic needs to leave; on AWS it takes minutes.
-    """
+def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: str, traffic: Traffic) -> None:
+    """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile."""
     with story.chapter("serviceB carries everything, and its next version is deployed"):
         known, began = len(apps.executions(arn)), time.time()
-        apps.write_policy("quick", steps=STEPS, finalBakeSeconds=6)
-        aws.settings(deploymentSeconds=16)
+        apps.write_policy("quick", steps=STEPS, finalBakeSeconds=BAKE_SECONDS)
         apps.deploy_image("serviceB", "serviceb:4")
         wait_for("its traffic goes to serviceBv2", lambda: apps.weights() == {"serviceB": 0, "serviceBv2": 100})
-        aws.settings(deploymentSeconds=DEPLOYMENT_SECONDS)
         story.tell("its traffic goes to serviceBv2 while Envoy is put in")
         bare = apps.containers("serviceB")
         redeployed = apps.outcome(arn, "Redeployed", "Refused", known=known)

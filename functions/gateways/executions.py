@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from domain.errors import NotFound
 from gateways.clients import client, error_code
 
 
@@ -30,6 +32,29 @@ def status(execution_arn: str) -> str:
         if error_code(error) == "ExecutionDoesNotExist":
             return "GONE"
         raise
+
+
+def describe(execution_arn: str) -> dict[str, Any]:
+    """Return an execution as DescribeExecution gives it. Raises NotFound."""
+    try:
+        return dict(client("stepfunctions").describe_execution(executionArn=execution_arn))
+    except ClientError as error:
+        if error_code(error) == "ExecutionDoesNotExist":
+            raise NotFound(f"there is no execution {execution_arn} (any more)") from error
+        raise
+
+
+def last_state(execution_arn: str) -> tuple[str, datetime, dict[str, Any]] | None:
+    """Return the state that an execution entered last, when, and the document that it got."""
+    pages = client("stepfunctions").get_paginator("get_execution_history").paginate(
+        executionArn=execution_arn, reverseOrder=True, PaginationConfig={"PageSize": 20}
+    )  # fmt: skip
+    for page in pages:
+        for event in page["events"]:
+            entered = event.get("stateEnteredEventDetails")
+            if entered:
+                return entered["name"], event["timestamp"], json.loads(entered.get("input") or "{}")
+    return None
 
 
 def wake(token: str) -> None:

@@ -20,7 +20,7 @@ QUEUES = resources("AWS::SQS::Queue")
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms",
-    "application-autoscaling:DescribeScalableTargets", "ram:GetResourceShareInvitations",
+    "application-autoscaling:DescribeScalableTargets", "cloudwatch:GetMetricData", "ram:GetResourceShareInvitations",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
