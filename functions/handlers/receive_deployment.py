@@ -59,16 +59,17 @@ def _receive(record: SQSRecord) -> None:
     settings = Settings.from_env(os.environ)
     try:
         event = json.loads(record.body)
-        if isinstance(event, dict) and event.get("source") == CLOCK:
-            see_to_changed_tags(settings)
-            return
-        deployment = parse_event(event if isinstance(event, dict) else {})
+        by_clock = isinstance(event, dict) and event.get("source") == CLOCK
+        deployment = None if by_clock else parse_event(event if isinstance(event, dict) else {})
     except (ValueError, InvalidEvent) as error:
         queues.bury(settings.dead_letter_queue_url, record.body, str(error))
         logger.error("Buried an event that cannot be understood", cause=str(error))
         metrics.add_metric("EventBuried", MetricUnit.Count, 1)
         return
     logger.set_correlation_id(event.get("id"))
+    if deployment is None:
+        see_to_changed_tags(settings)
+        return
     ignored = _act(deployment, settings)
     logger.info(
         ignored or "An execution works on the deployment",
