@@ -12,20 +12,21 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # uv itself comes from the same hash lock, by way of pip.
-$(READY): requirements-dev.lock
+$(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Meshift needs Python 3.11 or later, this is " + sys.version)'
 	@echo "Setting up .venv (once)"
 	@$(PYTHON) -m venv --clear .venv
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > .venv/uv.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@uv pip install --quiet --python $(PY) --require-hashes -r requirements-dev.lock
+	@uv pip install --quiet --python $(PY) --offline --no-deps --editable .
 	@touch $@
 
 demo: $(READY) ## the whole story on local AWS, with a table of what was observed
 	@$(PY) -m local.demo
 
 test: $(READY) ## all tests: unit, integration, e2e on local AWS
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadgroup
 
 check: $(READY) ## ruff, mypy, cfn-lint, state machine checks
 	@ruff check .

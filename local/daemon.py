@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 from local.settings import OWNER, REGION
@@ -38,6 +39,9 @@ def main() -> None:
     clean_environment(state, listener.getsockname()[1])
     try:
         asyncio.run(serve(listener, state, parent if arguments.with_parent else None))
+    except Exception:
+        traceback.print_exc()  # what follows would end this process before the interpreter says it
+        raise
     finally:
         (state / READY).unlink(missing_ok=True)
         if os.getpgrp() == os.getpid():
@@ -94,15 +98,15 @@ async def serve(listener: socket.socket, state: Path, parent: int | None) -> Non
         events,
         executions,
         front,
+        function_code,
         function_urls,
         identity,
         metric_math,
         statistics,
     )
 
-    for room in (
-        alarms, app_mesh, definitions, events, function_urls, identity, executions, ecs, metric_math, statistics,
-    ):  # fmt: skip
+    emulated = (alarms, app_mesh, definitions, events, function_code, function_urls, identity, executions, ecs)
+    for room in (*emulated, metric_math, statistics):
         room.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

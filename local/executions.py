@@ -1,8 +1,8 @@
 """Step Functions, where the emulator is not yet AWS.
 
-It announces `Step Functions Execution Status Change` itself, but never times out, lets the failure of a task
-overwrite an ABORTED execution, and takes any name. Closed executions stay closed here, a state machine's
-`TimeoutSeconds` gives TIMED_OUT with its event, and names follow AWS's rules
+It announces `Step Functions Execution Status Change` itself, but never times out, takes no expression for a task's
+time-out, lets the failure of a task overwrite an ABORTED execution, and takes any name. Closed executions stay
+closed here, a state machine's `TimeoutSeconds` gives TIMED_OUT with its event, and names follow AWS's rules
 (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
 """
 
@@ -34,6 +34,27 @@ def install() -> None:
     run = replace(stepfunctions, "_run_execution", lambda exec_arn: _run_in_time(run, exec_arn), "exec_arn")
     start = replace(stepfunctions, "_start_execution", lambda data: _start(start, data), "data")
     expect(stepfunctions, "_resolve_state_machine_arn")
+    _take_expressions_for_timeouts()
+
+
+def _take_expressions_for_timeouts() -> None:
+    """Let the `TimeoutSeconds` of a task that waits for its token be an expression, as on AWS."""
+    expect(stepfunctions, "_apply_jsonata_template")
+    seconds: contextvars.ContextVar[float] = contextvars.ContextVar("seconds")
+
+    def apply(state_def: dict[str, Any], raw_input: Any, ctx: Any = None) -> Any:
+        if isinstance(state_def.get("TimeoutSeconds"), str):
+            seconds.set(stepfunctions._apply_jsonata_template(state_def["TimeoutSeconds"], raw_input, ctx))
+        return arguments(state_def, raw_input, ctx)
+
+    def call_back(resource: str, input_data: Any, token: str, state_def: dict[str, Any]) -> Any:
+        timeout = {"TimeoutSeconds": seconds.get()} if isinstance(state_def.get("TimeoutSeconds"), str) else {}
+        return invoke(resource, input_data, token, state_def | timeout)
+
+    arguments = replace(stepfunctions, "_apply_jsonata_arguments", apply, "state_def", "raw_input", "ctx")
+    invoke = replace(
+        stepfunctions, "_invoke_with_callback", call_back, *("resource", "input_data", "token", "state_def")
+    )
 
 
 def _start(start: Any, data: dict[str, Any]) -> Any:

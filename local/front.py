@@ -1,7 +1,7 @@
 """The front of local AWS: one ASGI app in front of the emulator, which sends each request where it belongs.
 
-RAM, by the service that the request is signed for, and the control paths `/_meshift/…` are ours; everything
-else is the emulator's.
+RAM and Application Auto Scaling, by the service that a request is signed for, and the control paths `/_meshift/…` are
+ours; everything else is the emulator's.
 
 | control path | does |
 |---|---|
@@ -23,7 +23,7 @@ from typing import Any
 from ministack.app import app as emulator
 from ministack.core.concurrency import run_reentrant
 
-from local import app_mesh, discovery, ecs, events, ram_api
+from local import app_mesh, discovery, ecs, events, ram_api, scalable_targets
 from local.dataplane import PLANE
 from local.identity import caller_of
 from local.settings import SETTINGS
@@ -42,6 +42,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     elif (caller := caller_of(_headers(scope))) and caller.service == "ram":
         body = await _body(receive)
         await _answer(send, *await run_reentrant(ram_api.answer, scope, body, caller))
+    elif caller and caller.service == "application-autoscaling":
+        await _answer(send, *scalable_targets.answer(_headers(scope), await _body(receive), caller))
     else:
         await emulator(scope, receive, send)
 

@@ -188,13 +188,21 @@ class Tutorial:
             return {}
         return {each["virtualNode"]: each["weight"] for each in spec["http2Route"]["action"]["weightedTargets"]}
 
+    def set_weights(self, weights: dict[str, int]) -> None:
+        """Set the weights of the virtual service's own route, as somebody does by hand."""
+        spec = self.route()
+        for target in spec["http2Route"]["action"]["weightedTargets"]:
+            target["weight"] = weights[target["virtualNode"]]
+        names = {"meshName": MESH, "virtualRouterName": VIRTUAL_SERVICE, "routeName": VIRTUAL_SERVICE}
+        self.mesh.update_route(**names, spec=spec)
+
     def node(self, name: str) -> dict[str, Any]:
         """Return a virtual node's spec."""
         return dict(self.mesh.describe_virtual_node(meshName=MESH, virtualNodeName=name)["virtualNode"]["spec"])
 
     def operate(self, *arguments: str) -> tuple[int, str]:
         """Run the operators' command with this account's credentials; its exit code and what it printed."""
-        command = [sys.executable, "-m", "meshift_operate", "--json", *arguments]
+        command = [sys.executable, "-m", "meshift", *arguments, "--json"]
         ran = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
         )

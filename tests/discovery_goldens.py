@@ -13,8 +13,8 @@ sys.path[:0] = [str(HERE.parent / "functions")]
 from domain.discovery.configuration import Instance, Options, cloud_map_queries, configuration  # noqa: E402
 from domain.discovery.terms import Configuration  # noqa: E402
 from domain.discovery.view import MeshView  # noqa: E402
-from meshift_import.files import read_files  # noqa: E402
-from meshift_import.templates import Given  # noqa: E402
+from meshift.importing.files import read_files  # noqa: E402
+from meshift.importing.templates import Given  # noqa: E402
 from tests.discovery_meshes import OWNER, document  # noqa: E402
 
 TEMPLATE = HERE / "data" / "apps-mesh.yaml"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from meshift_import.command import main
+from meshift.command import main
 from tests.hosted_mesh import URL
 
 APPS = Path(__file__).parent / "data" / "apps-mesh.yaml"
@@ -21,7 +21,8 @@ class Shell:
 
     def __call__(self, *arguments, code=0):
         """Run it; give back what it printed, after checking its exit code."""
-        assert main([*arguments], self.connect, {"AWS_ENDPOINT_URL_APP_MESH": URL}) == code
+        environment = {"AWS_ENDPOINT_URL_APP_MESH": URL}
+        assert main(["import", *arguments], connect=self.connect, environment=environment) == code
         self.out, self.err = self.capsys.readouterr()
         return self.out
 

@@ -1,7 +1,7 @@
 """Small CloudFormation templates for tests of the import, and what becomes of them."""
 
-from meshift_import.resources import Refusal, Resource
-from meshift_import.templates import Given, Template
+from meshift.importing.resources import Refusal, Resource
+from meshift.importing.templates import Given, Template
 
 MESH = {"Type": "AWS::AppMesh::Mesh", "Properties": {"MeshName": "apps"}}
 ROUTE = {

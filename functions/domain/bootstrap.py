@@ -72,6 +72,7 @@ def bootstrap(
     interception: str = "transparent",
     *,
     compress: bool = False,
+    tracing: bool = False,
     ports: Ports = Ports(),
 ) -> str:
     """Write the bootstrap of a virtual node's (or gateway's) Envoy as JSON.
@@ -98,6 +99,7 @@ def bootstrap(
                 "pollSeconds": poll_seconds,
                 "inboundPort": ports.inbound,
                 "outboundPort": ports.outbound,
+                **({"tracing": True} if tracing else {}),
             },
         },
         "admin": {"address": _address("127.0.0.1", ports.admin)},

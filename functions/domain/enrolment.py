@@ -7,13 +7,14 @@ refused with its name, its value and what would be right.
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.errors import InvalidTag, Refused
 
 PREFIX = "meshift:"
 MESH = PREFIX + "mesh"
+BACKENDS = PREFIX + "backends"
 TAGS = tuple(
     PREFIX + name
     for name in (
@@ -34,6 +35,7 @@ _NAME = re.compile(r"[^\s/@#]{1,255}")
 _POLICY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 _OWNER = re.compile(r"\d{12}")
+_BACKENDS = re.compile(r"/meshift/backends(/[A-Za-z0-9_.-]+)+")
 _YES_OR_NO = re.compile(r"true|false")
 
 
@@ -47,12 +49,15 @@ class Enrolment:
     virtual_node: str
     virtual_service: str | None
     backends: tuple[str, ...]
+    """Empty while they are in a parameter that was not read; see `with_backends`."""
     container: str | None
     protocol: str | None
     hostname: str | None
     policy: str
     adopt: bool = False
     """Whether a hand-made Envoy may be replaced."""
+    backends_parameter: str | None = None
+    """Name of the SSM parameter that lists the backends, for lists that a tag cannot hold."""
 
 
 def read_tags(tags: list[dict[str, str]]) -> dict[str, str]:
@@ -90,6 +95,8 @@ def parse_enrolment(tags: Mapping[str, str], service_name: str) -> Enrolment:
             )
             hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else f"known are {', '.join(TAGS)}"
             raise InvalidTag(f"tag {key}: Meshift knows no such tag; {hint}")
+    backends = tags.get(BACKENDS, "")
+    listed_at = _listed_at(backends)
     mesh, at, owner = tags[MESH].partition("@")
     _require(_NAME.fullmatch(mesh) is not None, MESH, tags[MESH], "a mesh's name, or NAME@ACCOUNT")
     if at:
@@ -99,14 +106,32 @@ def parse_enrolment(tags: Mapping[str, str], service_name: str) -> Enrolment:
         mesh_owner=owner or None,
         virtual_node=_name(tags, "virtual-node") or service_name,
         virtual_service=_name(tags, "virtual-service"),
-        backends=_names(tags, "backends"),
+        backends=() if listed_at else _names(BACKENDS, backends, "names of virtual services, separated by spaces"),
         container=_name(tags, "container"),
         protocol=_protocol(tags),
         hostname=_matching(tags, "hostname", _HOSTNAME, "a DNS name such as serviceb.apps.local"),
         policy=_matching(tags, "policy", _POLICY, "the name of a rollout policy: letters, digits and _ . -")
         or "default",
         adopt=_matching(tags, "adopt", _YES_OR_NO, "true or false") == "true",
+        backends_parameter=listed_at,
     )
+
+
+def with_backends(enrolment: Enrolment, parameter: Mapping[str, Any] | None) -> Enrolment:
+    """Take over the backends that an SSM parameter lists; `parameter` as GetParameter gives it, None if there is none.
+
+    >>> enrolment = parse_enrolment({MESH: "apps", BACKENDS: "@/meshift/backends/web"}, "web")
+    >>> with_backends(enrolment, {"Type": "String", "Value": "a.apps.local b.apps.local"}).backends
+    ('a.apps.local', 'b.apps.local')
+
+    Raises InvalidTag.
+    """
+    value = f"@{enrolment.backends_parameter}"
+    right = "the name of an SSM parameter (String or StringList) that exists"
+    _require(parameter is not None and parameter["Type"] != "SecureString", BACKENDS, value, right)
+    listed = (parameter or {})["Value"].replace(",", " ")
+    names = _names(BACKENDS, listed, f"a list of names of virtual services, separated by spaces or commas, in {value}")
+    return replace(enrolment, backends=names)
 
 
 def refuse_unfit(service: Mapping[str, Any]) -> None:
@@ -114,12 +139,7 @@ def refuse_unfit(service: Mapping[str, Any]) -> None:
 
     Raises Refused. Source: ECS developer guide, "deployment controllers", "Service Connect".
     """
-    controller = service.get("deploymentController", {}).get("type", "ECS")
-    if controller != "ECS":
-        raise Refused(
-            f"service {service['serviceName']} is deployed by {controller}, which owns its task definition; "
-            "Meshift works with the deployment controller ECS"
-        )
+    refuse_controller(service)
     strategy = service.get("deploymentConfiguration", {}).get("strategy", "ROLLING")
     if strategy != "ROLLING":
         raise Refused(
@@ -140,6 +160,16 @@ def refuse_unfit(service: Mapping[str, Any]) -> None:
             )
 
 
+def refuse_controller(service: Mapping[str, Any]) -> None:
+    """Refuse a service whose task definition UpdateService cannot change. Raises Refused."""
+    controller = service.get("deploymentController", {}).get("type", "ECS")
+    if controller != "ECS":
+        raise Refused(
+            f"service {service['serviceName']} is deployed by {controller}, which owns its task definition; "
+            "Meshift works with the deployment controller ECS"
+        )
+
+
 def _require(good: bool, tag: str, value: str, right: str) -> None:
     if not good:
         raise InvalidTag(f"tag {tag}: {value!r} is not {right}")
@@ -156,18 +186,26 @@ def _name(tags: Mapping[str, str], name: str) -> str | None:
     return _matching(tags, name, _NAME, "a name (no spaces, no / and no @)")
 
 
-def _names(tags: Mapping[str, str], name: str) -> tuple[str, ...]:
-    value = tags.get(PREFIX + name, "")
+def _names(tag: str, value: str, right: str) -> tuple[str, ...]:
     names = tuple(value.split())
     for each in names:
-        _require(
-            _NAME.fullmatch(each) is not None,
-            PREFIX + name,
-            value,
-            "names of virtual services, separated by spaces",
-        )
-    _require(len(set(names)) == len(names), PREFIX + name, value, "a list that names each virtual service once")
+        _require(_NAME.fullmatch(each) is not None, tag, value, right)
+    _require(len(set(names)) == len(names), tag, value, "a list that names each virtual service once")
     return names
+
+
+def _listed_at(backends: str) -> str | None:
+    """Return the name of the parameter that the tag refers to; None when the tag is the list itself."""
+    if not backends.startswith("@"):
+        return None
+    name = backends.removeprefix("@")
+    _require(
+        _BACKENDS.fullmatch(name) is not None,
+        BACKENDS,
+        backends,
+        "names of virtual services, or @ and the name of an SSM parameter under /meshift/backends/",
+    )
+    return name
 
 
 def _protocol(tags: Mapping[str, str]) -> str | None:

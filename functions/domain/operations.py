@@ -8,11 +8,11 @@ from typing import Any
 
 from domain.errors import InvalidRequest
 
-PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE = "pause", "resume", "abort", "skip-wait", "promote"
+PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE, APPROVE = "pause", "resume", "abort", "skip-wait", "promote", "approve"
 RETRY, START, HAND_OVER = "retry", "start", "hand-over"
-_STEERING = (PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE)
+_STEERING = (PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE, APPROVE)
 SIGNALS = (*_STEERING, RETRY, START, HAND_OVER)
-_FIELDS = {"mesh", "virtualService", "virtualNode", "signal", "service", "cluster"}
+_FIELDS = {"mesh", "virtualService", "virtualNode", "signal", "service", "cluster", "execution"}
 _MESH = re.compile(r"[^\s/@#]{1,255}(@\d{12})?")
 
 
@@ -40,6 +40,8 @@ class Request:
     cluster: str = ""
     virtual_node: str = ""
     """Of `hand-over`: the node that goes to the service; without one the virtual service goes to the cluster."""
+    execution: str = ""
+    """Of what steers: the execution (ARN) that is meant, if another one is at work by now nothing happens."""
 
     @property
     def steers(self) -> bool:
@@ -82,6 +84,7 @@ def parse_request(body: str | None, own_account: str) -> Request:
         service=document.get("service", ""),
         cluster=document.get("cluster", ""),
         virtual_node=document.get("virtualNode", ""),
+        execution=document.get("execution", ""),
     )
 
 

@@ -52,3 +52,22 @@ def summarise(document: Mapping[str, Any], weights: Mapping[str, int] | None) ->
         "stepsDone": done,
         "reason": document["reason"],
     }
+
+
+def phase_of(document: Mapping[str, Any], phase: str, reason: str, weights: Mapping[str, int] | None) -> dict[str, Any]:
+    """Build the detail of a phase's event from an execution's document, which has `plan` and `position`.
+
+    `step` counts from 1; `weights` are those that the first route has in that phase.
+    """
+    subject = document["subject"]
+    return {
+        "phase": phase,
+        "mesh": subject["mesh"],
+        "virtualService": subject["virtualService"],
+        "virtualNode": subject["virtualNode"],
+        "weights": weights,
+        "step": document["position"]["step"] + 1,
+        "steps": len(document["plan"]["steps"]),
+        "reason": reason,
+        **{key: document[key] for key in ("service", "deployment", "execution")},
+    }

@@ -11,7 +11,7 @@ from typing import Any
 
 from domain.discovery.ordering import settle_seconds
 from domain.errors import Refused
-from domain.policy import Policy, Step
+from domain.policy import Gate, Policy, Step
 from domain.weights import TOTAL, read_weights, split
 
 Weights = Mapping[str, Mapping[str, int]]
@@ -49,8 +49,8 @@ def plan_steps(
     """Turn the routes' present weights and a policy into absolute weights for each step.
 
     Empty when the candidate has all already; steps not above what it has are skipped. `shares` says, in percent, how
-    much it is to have of each route in the end, where that is not all. `tasks_per_percent` is how many tasks the
-    stable side has for each percent that it carries.
+    much it is to have of each route in the end, where that is not all; what comes back so needs no approval, so there
+    are no gates. `tasks_per_percent` is how many tasks the stable side has for each percent that it carries.
     """
     ends = {route: (shares or {}).get(route, TOTAL if shares is None else 0) for route in present}
     highest, bake = max(ends.values()), policy.steps[-1].bake_seconds
@@ -61,7 +61,8 @@ def plan_steps(
         following = {route: _raised(each, candidate, min(step.weight, ends[route])) for route, each in present.items()}
         if following != weights:
             tasks = max(1, math.ceil(round(step.weight * tasks_per_percent, 6)))
-            steps.append({"weights": following, "tasks": tasks, **_baked(step, policy)})
+            gate = {"gate": _gate(step.gate, policy)} if step.gate and shares is None else {}
+            steps.append({"weights": following, "tasks": tasks, **_baked(step, policy), **gate})
         weights = following
     return steps
 
@@ -133,6 +134,11 @@ def _raised(present: Mapping[str, int], candidate: str, weight: int) -> Mapping[
 
 def _has(present: Mapping[str, int], candidate: str, share: int) -> bool:
     return present[candidate] * TOTAL >= share * sum(present.values())
+
+
+def _gate(gate: Gate, policy: Policy) -> dict[str, Any]:
+    wait = gate.check_every_seconds(policy.check_every_seconds)
+    return {"timeoutSeconds": gate.timeout_seconds, "onTimeout": gate.on_timeout, "waitSeconds": wait}
 
 
 def _baked(step: Step, policy: Policy) -> dict[str, int]:

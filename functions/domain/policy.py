@@ -2,8 +2,9 @@
 
 import itertools
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.checks import Check, parse_checks
@@ -16,14 +17,33 @@ _FIELDS = {
 _LONGEST_SECONDS = 7 * 24 * 3600
 _MOST_SLICES = 1000
 """An execution's history holds 25,000 events; a slice (wait, check, decide) takes 9, and may be half as long."""
+_MOST_CHECKS_OF_A_GATE = 100
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A step that waits for an operator's approval."""
+
+    timeout_seconds: int
+    on_timeout: str
+    """What becomes of the rollout when nobody answers: rollback, freeze or proceed."""
+
+    def check_every_seconds(self, check_every_seconds: int) -> int:
+        """Return how often the candidate is checked meanwhile, which is at most a hundred times."""
+        return max(check_every_seconds, math.ceil(self.timeout_seconds / _MOST_CHECKS_OF_A_GATE))
+
+    def checks(self, check_every_seconds: int) -> int:
+        """Return how often the candidate is checked at most while the gate waits."""
+        return math.ceil(self.timeout_seconds / self.check_every_seconds(check_every_seconds))
 
 
 @dataclass(frozen=True)
 class Step:
-    """One weight of the candidate, and how long it bakes there."""
+    """One weight of the candidate, how long it bakes there, and the gate before it."""
 
     weight: int
     bake_seconds: int
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +56,7 @@ class Policy:
     failure_limit: int
     on_no_data: str
     on_failure: str
+    clean_up: str
     checks: tuple[Check, ...]
 
 
@@ -43,7 +64,7 @@ def parse_policy(text: str) -> Policy:
     """Understand a policy's JSON.
 
     >>> parse_policy('{"steps": [{"weight": 25, "bakeSeconds": 60}], "finalBakeSeconds": 120}').steps[-1]
-    Step(weight=100, bake_seconds=120)
+    Step(weight=100, bake_seconds=120, gate=None)
 
     Raises InvalidPolicy, naming the field.
     """
@@ -60,8 +81,7 @@ def parse_policy(text: str) -> Policy:
     if not steps or steps[-1].weight < 100:
         steps.append(Step(100, final_bake))
     elif "finalBakeSeconds" in fields:
-        steps[-1] = Step(100, max(final_bake, steps[-1].bake_seconds))
-    _choice(fields, "cleanUp", ("retain",), "retain")
+        steps[-1] = replace(steps[-1], bake_seconds=max(final_bake, steps[-1].bake_seconds))
     policy = Policy(
         steps=tuple(steps),
         deadline_seconds=_seconds(fields, "deadlineSeconds", 7200),
@@ -69,6 +89,7 @@ def parse_policy(text: str) -> Policy:
         failure_limit=_whole(fields, "failureLimit", 1, 1, 1000),
         on_no_data=_choice(fields, "onNoData", ("pass", "hold", "fail"), "hold"),
         on_failure=_choice(fields, "onFailure", ("rollback", "freeze"), "rollback"),
+        clean_up=_choice(fields, "cleanUp", ("retain", "scale-to-zero"), "retain"),
         checks=parse_checks(_list(fields, "checks")),
     )
     # Every step is checked once at least, and slices are whole seconds.
@@ -78,11 +99,13 @@ def parse_policy(text: str) -> Policy:
             f"deadlineSeconds: {policy.deadline_seconds} is less than the {baking} seconds that the steps bake and "
             "are checked"
         )
-    if policy.deadline_seconds > _MOST_SLICES * policy.check_every_seconds:
+    gates = [step.gate.checks(policy.check_every_seconds) for step in policy.steps if step.gate]
+    if policy.deadline_seconds > (_MOST_SLICES - sum(gates)) * policy.check_every_seconds:
+        during = f", and {sum(gates)} at gates," if gates else ""
         raise InvalidPolicy(
             f"checkEverySeconds: a check every {policy.check_every_seconds} seconds up to the deadline of "
-            f"{policy.deadline_seconds} seconds is more than the {_MOST_SLICES} checks that one execution can hold; "
-            "check less often or lower deadlineSeconds"
+            f"{policy.deadline_seconds} seconds{during} is more than the {_MOST_SLICES} checks that one execution can "
+            "hold; check less often or lower deadlineSeconds"
         )
     return policy
 
@@ -114,18 +137,27 @@ def _seconds(fields: Mapping[str, Any], name: str, default: int, where: str = ""
     return _whole(fields, name, default, 0, _LONGEST_SECONDS, where)
 
 
-def _choice(fields: Mapping[str, Any], name: str, choices: tuple[str, ...], default: str) -> str:
+def _choice(fields: Mapping[str, Any], name: str, choices: tuple[str, ...], default: str, where: str = "") -> str:
     value = fields.get(name, default)
     if value not in choices:
-        raise InvalidPolicy(f"{name}: {value!r} is not one of {', '.join(choices)}")
+        raise InvalidPolicy(f"{where}{name}: {value!r} is not one of {', '.join(choices)}")
     return str(value)
 
 
 def _step(value: Any, where: str) -> Step:
-    if isinstance(value, dict) and "gate" in value:
-        raise InvalidPolicy(f"{where}.gate: this version of Meshift has no gates yet")
-    fields = _object(value, where, {"weight", "bakeSeconds"})
+    fields = _object(value, where, {"weight", "bakeSeconds", "gate"})
     return Step(
         weight=_whole(fields, "weight", None, 1, 100, f"{where}."),
         bake_seconds=_seconds(fields, "bakeSeconds", 0, f"{where}."),
+        gate=_gate(fields["gate"], f"{where}.gate") if "gate" in fields else None,
+    )
+
+
+def _gate(value: Any, where: str) -> Gate:
+    fields = _object(value, where, {"timeoutSeconds", "onTimeout"})
+    if "timeoutSeconds" not in fields:
+        raise InvalidPolicy(f"{where}.timeoutSeconds: missing; a gate that nobody answers must end")
+    return Gate(
+        timeout_seconds=_whole(fields, "timeoutSeconds", None, 1, _LONGEST_SECONDS, f"{where}."),
+        on_timeout=_choice(fields, "onTimeout", ("rollback", "freeze", "proceed"), "rollback", f"{where}."),
     )

@@ -1,6 +1,6 @@
 """Amazon ECS: services, task definitions and tasks as they are now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -10,6 +10,9 @@ from gateways.clients import client, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
+
+_CONCURRENT = "Too many concurrent attempts"
+"""Of a ClientException of RegisterTaskDefinition that is no fault of the request."""
 
 
 def _ecs() -> "ECSClient":
@@ -22,15 +25,21 @@ def describe_service(service_arn: str, cluster: str) -> dict[str, Any]:
 
     Raises NotFound when it, or its cluster, is gone.
     """
+    services = describe_services([service_arn], cluster)
+    if not services:
+        raise NotFound(f"service {service_arn} does not exist or is being deleted")
+    return services[0]
+
+
+def describe_services(service_arns: Sequence[str], cluster: str) -> list[dict[str, Any]]:
+    """Return those of up to ten services that exist, with their tags. Raises NotFound when their cluster is gone."""
     try:
-        services = _ecs().describe_services(cluster=cluster, services=[service_arn], include=["TAGS"])["services"]
+        answer = _ecs().describe_services(cluster=cluster, services=list(service_arns), include=["TAGS"])
     except ClientError as error:
         if error_code(error) == "ClusterNotFoundException":
             raise NotFound(f"cluster {cluster} does not exist") from error
         raise
-    if not services or services[0]["status"] != "ACTIVE":
-        raise NotFound(f"service {service_arn} does not exist or is being deleted")
-    return dict(services[0])
+    return [dict(service) for service in answer["services"] if service["status"] == "ACTIVE"]
 
 
 def describe_cluster(name: str) -> dict[str, Any]:
@@ -51,7 +60,8 @@ def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[s
     """Register a described task definition anew and return the revision's ARN.
 
     What DescribeTaskDefinition adds and RegisterTaskDefinition refuses is left out, by botocore's own model. Raises
-    Refused when ECS will not have it, or Meshift may not pass its roles: a retry would not help.
+    Refused when ECS will not have it, or Meshift may not pass its roles: a retry would not help. Where it helps, ECS's
+    own error is raised: throttling, and another registration of the family at the same time.
     """
     model = _ecs().meta.service_model.operation_model("RegisterTaskDefinition")
     known = model.input_shape.members if model.input_shape else {}
@@ -61,8 +71,9 @@ def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[s
     try:
         return str(_ecs().register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"])
     except ClientError as error:
-        if error_code(error) in ("ClientException", "InvalidParameterException", "AccessDeniedException"):
-            raise Refused(f"ECS registers no revision of {task_definition['family']} with Envoy: {error}") from error
+        final = error_code(error) in ("ClientException", "InvalidParameterException", "AccessDeniedException")
+        if final and _CONCURRENT not in str(error):
+            raise Refused(f"ECS registers no new revision of {task_definition['family']}: {error}") from error
         raise
 
 

@@ -93,6 +93,19 @@ class Mesh:
             raise self._translated(error, f"virtual router {router}") from error
         return [self.describe_route(router, name) for name in names]
 
+    def all_routes(self) -> list[dict[str, Any]]:
+        """Return all routes of all routers of the mesh, in the shape of DescribeRoute: two calls a router and more."""
+        pages = self._api.get_paginator("list_virtual_routers").paginate(**self._mesh)  # type: ignore[arg-type]
+        routers = [each["virtualRouterName"] for page in pages for each in page["virtualRouters"]]
+        return [route for router in routers for route in self.describe_routes(router)]
+
+    def providers(self) -> set[str]:
+        """Name the virtual nodes that themselves provide a virtual service."""
+        pages = self._api.get_paginator("list_virtual_services").paginate(**self._mesh)  # type: ignore[arg-type]
+        names = [each["virtualServiceName"] for page in pages for each in page["virtualServices"]]
+        provided = [self.describe_virtual_service(name)["spec"].get("provider", {}) for name in names]
+        return {each["virtualNode"]["virtualNodeName"] for each in provided if "virtualNode" in each}
+
     def create_virtual_node(self, name: str, spec: Mapping[str, Any]) -> None:
         """Make a virtual node, unless somebody just did. Raises Refused when the mesh does not take it."""
         self._create(lambda: self._api.create_virtual_node(virtualNodeName=name, spec=spec, **self._mesh))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@
 | `service#ARN` | `rolled-back` | the deployment by which ECS went back to an earlier revision |
 | `service#ARN` | `finished` | the application that its node last finished a rollout with, its deployment, the outcome |
 | `service#ARN` | `moved-away` | the revision for which traffic was taken off its node, and the weights before |
+| `service#ARN` | `scaled` | the desired count and the scalable target that it had before it was scaled to zero |
 | `names#MESH` | `virtualNode#NAME` | the service (ARN) that brought the node |
 | `names#MESH` | `virtualService#NAME` | the cluster (ARN) whose services provide it |
 | `waiting` | `MESH#SERVICE` | its cluster: the service waits for the share of the mesh |
@@ -17,8 +18,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from domain.outcome import Finished
-from gateways.clients import client
+from gateways.clients import client, error_code
 from gateways.table import KEEP, Table, expiry, key, now
 
 
@@ -46,6 +49,10 @@ class Remembered(Table):
         item = self._get(key(f"service#{service_arn}", "finished"))
         return Finished(item["value"]["S"], item["deployment"]["S"], item["outcome"]["S"]) if item else None
 
+    def forget_finished(self, service_arn: str) -> None:
+        """Forget what a service's node finished with: it has left the mesh."""
+        client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "finished"))
+
     def remember_moved_away(self, service_arn: str, revision: str, before: Mapping[str, Any]) -> None:
         """Remember the weights (by route) that there were before a service was redeployed with a revision (ARN)."""
         self._remember(f"service#{service_arn}", "moved-away", json.dumps(before), revision={"S": revision})
@@ -59,9 +66,36 @@ class Remembered(Table):
         """Forget it: the traffic has come back, or went where a rollout decided."""
         client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "moved-away"))
 
+    def remember_scaled(self, service_arn: str, before: Mapping[str, Any]) -> None:
+        """Remember what a service had before it was scaled to zero: `{"desiredCount", "scalableTarget"}`."""
+        self._remember(f"service#{service_arn}", "scaled", json.dumps(before))
+
+    def scaled(self, service_arn: str) -> dict[str, Any] | None:
+        """Return what a service had before it was scaled to zero, if it was."""
+        found = self._value(f"service#{service_arn}", "scaled")
+        return dict(json.loads(found)) if found else None
+
+    def forget_scaled(self, service_arn: str) -> None:
+        """Forget it: the service has it back."""
+        client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "scaled"))
+
     def claim_virtual_node(self, mesh: str, node: str, service_arn: str) -> str:
         """Give a virtual node to the first service that names it; returns the service that has it."""
         return self._first(f"names#{mesh}", f"virtualNode#{node}", service_arn)
+
+    def release_virtual_node(self, mesh: str, node: str, service_arn: str) -> None:
+        """Give a virtual node's name back; one that is another service's by now is left alone."""
+        try:
+            client("dynamodb").delete_item(
+                TableName=self._name,
+                Key=key(f"names#{mesh}", f"virtualNode#{node}"),
+                ConditionExpression="attribute_not_exists(pk) OR #value = :service",
+                ExpressionAttributeNames={"#value": "value"},
+                ExpressionAttributeValues={":service": {"S": service_arn}},
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
 
     def service_of(self, mesh: str, node: str) -> str | None:
         """Return the service that brought a virtual node, if one did."""

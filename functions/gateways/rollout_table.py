@@ -7,7 +7,7 @@
 | `virtualService#MESH#NAME` | `history#TIME#WHAT` | every plan, weight written, signal and outcome, by whom and when |
 | `virtualService#MESH#NAME` | `last` | the deployment that was last rolled out, for `retry` |
 
-MESH is NAME or, another account's, NAME@OWNER. What is remembered beside this: `remembered`.
+MESH is NAME or, another account's, NAME@OWNER. What is remembered beside this: `remembered`, `enrolled`.
 """
 
 import json
@@ -79,9 +79,10 @@ class RolloutTable(Table):
         return _claim(item) if item else None
 
     def claims(self) -> list[dict[str, Any]]:
-        """Return all claims: `{"mesh", "virtualService", "execution", "document", "signal", "token"}` each.
+        """Return all claims: `{"mesh", "virtualService", "execution", "document", "signal", "token", "gate"}` each.
 
-        The document is None before there is a plan, the signal before somebody gave one, the token while not paused.
+        The document is None before there is a plan, the signal before somebody gave one, the token while it waits for
+        none; the gate is the number of the step whose gate it waits at, from 0.
         """
         return [_claim(item) for item in self._query("claims")]
 
@@ -115,11 +116,15 @@ class RolloutTable(Table):
         token: str | None = claim["token"]
         return token
 
-    def keep_token(self, mesh: str, virtual_service: str, execution: str, token: str) -> Signal | None:
-        """Keep the task token of a paused execution; returns the last signal, which may have come before the token."""
-        signal: Signal | None = _claim(self._update_claim(mesh, virtual_service, execution, "token", {"S": token}))[
-            "signal"
-        ]
+    def keep_token(
+        self, mesh: str, virtual_service: str, execution: str, token: str | None, gate: int | None = None
+    ) -> Signal | None:
+        """Keep the task token of an execution that waits for a signal, at a step's gate or paused; None: it goes on.
+
+        Returns the last signal, which may have come before the token.
+        """
+        waits = {"S": json.dumps({"token": token, "gate": gate})}
+        signal: Signal | None = _claim(self._update_claim(mesh, virtual_service, execution, "waits", waits))["signal"]
         return signal
 
     def record(self, mesh: str, virtual_service: str, execution: str, what: str, document: Mapping[str, Any]) -> None:
@@ -173,5 +178,5 @@ def _claim(item: Mapping[str, Any]) -> dict[str, Any]:
         "execution": item["execution"]["S"],
         "document": json.loads(item["document"]["S"]) if "document" in item else None,
         "signal": Signal(**json.loads(signal["S"])) if signal else None,
-        "token": item["token"]["S"] if "token" in item else None,
+        **(json.loads(item["waits"]["S"]) if "waits" in item else {"token": None, "gate": None}),
     }

@@ -29,8 +29,8 @@ def handler(event: Document, context: LambdaContext) -> Document:
     """Check once.
 
     Takes the execution's document with `plan` and `position`; returns `{"next", "position", "outcome", "reason",
-    "checked"}`, `next` being Bake, Shift, Promote, Pause, Roll Back or Freeze; `checked` is what the checks found, and
-    what is remembered of hooks.
+    "checked"}`, `next` being Bake, Shift, Gate, Pause, Clean Up, Promote, Roll Back or Freeze; `checked` is what the
+    checks found, and what is remembered of hooks.
     """
     tell_execution(event)
     settings, plan, subject = Settings.from_env(os.environ), event["plan"], event["subject"]
@@ -45,8 +45,11 @@ def handler(event: Document, context: LambdaContext) -> Document:
     health = judge(service, event["deployment"], tasks, results)
     table = RolloutTable(settings.rollout_table)
     claim = table.claim(mesh_id(subject), subject["virtualService"])
-    signal = claim["signal"] if claim and claim["execution"] == event["execution"] else None
+    mine = claim if claim and claim["execution"] == event["execution"] else None
+    signal = mine["signal"] if mine else None
     decision = decide(plan, event["position"], health, _weights(plan, routes), signal)
+    if mine and mine["token"] and decision.what not in ("Gate", "Pause"):
+        table.keep_token(mesh_id(subject), subject["virtualService"], event["execution"], None)
     reason = "; ".join(part for part in (decision.reason, dry_runs(results)) if part)
     logger.info(decision.what, position=decision.position, reason=reason)
     return {
@@ -78,16 +81,18 @@ def _weights(plan: Document, routes: dict[str, Document] | None) -> dict[str, di
 
 
 def _watch(event: Document, service: Document, routes: dict[str, Document], settings: Settings) -> Watch:
-    plan, subject, step, now = event["plan"], event["subject"], event["position"]["step"], time.time()
+    plan, subject, position, now = event["plan"], event["subject"], event["position"], time.time()
+    step = position["from"] if "gate" in position else position["step"]  # a gate waits before its step
+    weights = plan["steps"][step]["weights"] if step >= 0 else plan["before"]
     current = primary(service)
     written = max(route["metadata"]["lastUpdatedAt"].timestamp() for route in routes.values())
-    before = [node for weights in plan["before"].values() for node, weight in weights.items() if weight]
+    before = [node for each in plan["before"].values() for node, weight in each.items() if weight]
     return Watch(
         mesh=subject["mesh"],
         virtual_service=subject["virtualService"],
         candidate=plan["candidate"],
         stable=tuple(sorted({*before} - {plan["candidate"]})),
-        weights=plan["steps"][step]["weights"][plan["routes"][0]],
+        weights=weights[plan["routes"][0]],
         step=step,
         last=step + 1 == len(plan["steps"]),
         began=max(written, now - HOUR),

@@ -1,4 +1,7 @@
-"""inject_envoy: put the sidecar into the revision that a service just deployed, and redeploy the service with it."""
+"""inject_envoy: put the sidecar into the revision that a service just deployed, and redeploy the service with it.
+
+A service that is not enrolled any more has it taken out, in the same way.
+"""
 
 import os
 from collections.abc import Mapping
@@ -7,11 +10,10 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.bootstrap import heard_seconds
 from domain.deployment import primary
-from domain.enrolment import mesh_id, parse_enrolment, read_tags, refuse_unfit
-from domain.errors import ClaimHeld, NotFound, Refused
-from domain.planning import plan_away, routes_of
+from domain.enrolment import is_enrolled, parse_enrolment, read_tags, refuse_unfit
+from domain.errors import NotFound, Refused
+from domain.leaving import acted_on
 from domain.sidecar import (
     INJECTED_AS,
     INJECTED_BY,
@@ -21,20 +23,17 @@ from domain.sidecar import (
     revision_tags,
     sidecar_for,
 )
-from domain.weights import read_weights
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
-from gateways.rollout_table import RolloutTable
+from handlers.away import take_traffic_off
+from handlers.looking import look, look_away
+from handlers.removal import remove_envoy
 from handlers.roles import see_to_roles
-from handlers.siblings import healthy_tasks
-from handlers.wake import wake_paused
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
 Document = dict[str, Any]
-_WAIT_SECONDS, _MOST_TURNS = 15, 1500
-"""Waiting for another rollout of the virtual service: six hours, which an execution's history can hold."""
 
 
 @logger.inject_lambda_context
@@ -44,37 +43,37 @@ def handler(event: Document, context: LambdaContext) -> Document:
 
     Takes the execution's document with `subject` and `turns`; returns `{"outcome", "reason"}`: Redeployed; Present (the
     sidecar was there), with `application`, its fingerprint; Carries Traffic, with the `plan` that takes its traffic
-    off it first; Wait; Superseded; Refused.
+    off it first; Wait; Superseded; Refused. With `leave` the sidecar is taken out: Redeployed, or Nothing To Do.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
     try:
-        service = ecs.describe_service(event["service"], event["cluster"])
-        refuse_unfit(service)
-        answer = _inject(event, service, settings)
+        answer = remove_envoy(event, settings) if event.get("leave") else _inject(event, settings)
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
     logger.info(answer["outcome"], reason=answer["reason"])
     return answer
 
 
-def _inject(event: Document, service: Document, settings: Settings) -> Document:
-    arn, current, subject = service["serviceArn"], primary(service), event["subject"]
-    remembered = Remembered(settings.rollout_table)
-    if current is None:
-        raise NotFound(f"service {service['serviceName']} has no primary deployment")
-    revision, tags = ecs.describe_task_definition(current["taskDefinition"])
+def _inject(event: Document, settings: Settings) -> Document:
+    service, revision, tags = look(event, settings)
+    arn, current, subject = service["serviceArn"], primary(service) or {}, event["subject"]
+    remembered, service_tags = Remembered(settings.rollout_table), read_tags(service.get("tags", []))
     if tags.get(INJECTED_BY) == event["execution"]:
-        return {"outcome": "Redeployed", "reason": f"{current['taskDefinition']} was injected by an earlier try"}
+        return _by_earlier_try(current["taskDefinition"])
     if current["id"] != event["deployment"]:
-        return _superseded(event, current)
-    thrown_out = remembered.rolled_back(arn) == event["deployment"] and not event.get("forced")
+        return _superseded(event, current["id"])
+    if not is_enrolled(service_tags):
+        return {"outcome": "Superseded", "reason": "the service is not enrolled any more"}
+    refuse_unfit(service)
+    asked = event.get("forced") or event.get("retagged")
+    thrown_out = remembered.rolled_back(arn) == event["deployment"] and not asked
     if thrown_out and not remembered.moved_away(arn):
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}; it is left alone until you deploy again"
         )
     mesh = Mesh.of(subject, settings)
-    enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
+    enrolment = parse_enrolment(service_tags, service["serviceName"])
     node = mesh.describe_virtual_node(subject["virtualNode"])
     sidecar = sidecar_for(node, settings.sidecar)
     injection = inject(revision, enrolment, sidecar)
@@ -87,78 +86,50 @@ def _inject(event: Document, service: Document, settings: Settings) -> Document:
     if present and event.get("plan"):
         raise Refused(f"{current['taskDefinition']} has got the wanted sidecar while its traffic was taken off it")
     if present:
+        look_away(event, settings)
         reason = f"{current['taskDefinition']} has the wanted sidecar"
         return {"outcome": "Present", "reason": reason, "application": injection.application}
     if subject["virtualRouter"] is not None and not event.get("plan"):
-        answer = _take_traffic_off(event, service, mesh, settings)
+        answer = take_traffic_off(event, service, mesh, settings)
         if answer is not None:
             return answer
     roles = see_to_roles(revision, sidecar, settings)
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
     marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"], INJECTED_AS: injection.digest}
     registered = ecs.register_task_definition(injection.task_definition, revision_tags(tags, marks))
-    newest = primary(ecs.describe_service(arn, event["cluster"]))
-    if newest is None or newest["id"] != event["deployment"]:
-        return _superseded(event, newest or current)
+    overtaken = _overtaken(event, service_tags)
+    if overtaken:
+        return overtaken
     if event.get("plan"):
         remembered.remember_moved_away(arn, registered, event["plan"]["before"])
+    look_away(event, settings)
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)
     reason = "; ".join([f"{registered} has Envoy beside {injection.container}", *injection.notes, *roles])
     return {"outcome": "Redeployed", "reason": reason}
 
 
-def _take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: Settings) -> Document | None:
-    """Plan to move the node's weight to its healthy siblings; None when it has none, or they could not carry it."""
-    subject = event["subject"]
-    table, name, candidate = RolloutTable(settings.rollout_table), subject["virtualService"], subject["virtualNode"]
-    claim = mesh_id(subject), name, event["execution"]
-    if not any(weights[candidate] for weights in _weights(mesh, subject).values()):
-        return None
-    try:
-        table.claim_virtual_service(*claim)
-    except ClaimHeld as error:
-        wake_paused(table.claim(*claim[:2]), event)
-        if event["turns"] >= _MOST_TURNS:
-            raise Refused(f"waited six hours, but {error}") from error
-        return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
-    before = _weights(mesh, subject)
-    away = plan_away(
-        before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]
-    )
-    if away is None or away == before:
-        table.release_virtual_service(*claim)
-        return None
-    plan = {
-        "virtualRouter": subject["virtualRouter"],
-        "routes": list(before),
-        "candidate": candidate,
-        "before": before,
-        "steps": [{"weights": away}],
-        "away": True,
-    }
-    table.record(*claim, "plan", plan)
-    kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}
-    table.keep_plan(*claim, {**kept, "plan": plan})
-    seconds = heard_seconds(settings.discovery_poll_seconds)
-    return {
-        "outcome": "Carries Traffic",
-        "reason": f"{candidate} carries traffic that its siblings take over while it is redeployed",
-        "plan": plan,
-        "position": {"step": 0, "from": -1},
-        "waitSeconds": seconds,
-    }
+def _overtaken(event: Document, tags: Mapping[str, str]) -> Document | None:
+    """Look once more, right before the service is changed: is it still the deployment, are they still the tags?"""
+    service = ecs.describe_service(event["service"], event["cluster"])
+    newest = primary(service)
+    if newest is None:
+        return _superseded(event, "none")
+    if newest["id"] != event["deployment"]:
+        _, marks = ecs.describe_task_definition(newest["taskDefinition"])
+        own = marks.get(INJECTED_BY) == event["execution"]
+        return _by_earlier_try(newest["taskDefinition"]) if own else _superseded(event, newest["id"])
+    if acted_on(read_tags(service.get("tags", []))) != acted_on(tags):
+        return {
+            "outcome": "Superseded",
+            "reason": "the service's tags were changed meanwhile; a sweep will see to them",
+        }
+    return None
 
 
-def _weights(mesh: Mesh, subject: Document) -> dict[str, dict[str, int]]:
-    moving = routes_of(
-        mesh.describe_routes(subject["virtualRouter"]), subject["virtualNode"], subject["virtualService"]
-    )
-    return {route["routeName"]: read_weights(route["spec"]) for route in moving}
+def _by_earlier_try(revision_arn: str) -> Document:
+    return {"outcome": "Redeployed", "reason": f"{revision_arn} was injected by an earlier try"}
 
 
-def _superseded(event: Document, current: Mapping[str, Any]) -> Document:
-    return {
-        "outcome": "Superseded",
-        "reason": f"deployment {current['id']} took the place of {event['deployment']}",
-    }
+def _superseded(event: Document, newer: str) -> Document:
+    return {"outcome": "Superseded", "reason": f"deployment {newer} took the place of {event['deployment']}"}

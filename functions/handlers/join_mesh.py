@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import Enrolment, mesh_id, parse_enrolment, read_tags, refuse_unfit
+from domain.enrolment import Enrolment, is_enrolled, mesh_id, parse_enrolment, read_tags, refuse_unfit, with_backends
 from domain.errors import NotFound, Refused
 from domain.joining import (
     Joining,
@@ -23,14 +23,17 @@ from domain.joining import (
     router_name,
     service_discovery,
 )
+from domain.leaving import acted_on
 from domain.policy import parse_policy
 from domain.sidecar import refuse_uninjectable
 from domain.weights import read_weights
-from gateways import ecs, service_registries
+from gateways import service_registries
+from gateways.enrolled import Enrolled
 from gateways.mesh import Mesh
-from gateways.parameters import read_policy
+from gateways.parameters import read_backends, read_policy
 from gateways.remembered import Remembered
 from handlers.checks import refuse_missing
+from handlers.looking import look, look_away
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -43,29 +46,55 @@ def handler(event: Document, context: LambdaContext) -> Document:
     """Join, once.
 
     Takes `{"service", "cluster", "deployment", "execution"}`; returns `{"outcome", "reason", "subject"}`: Joined,
-    Superseded, Refused.
+    with `leave` when the service is not enrolled any more; Nothing To Do, Superseded, Refused.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
     try:
-        service = ecs.describe_service(event["service"], event["cluster"])
-        enrolment = _own(parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"]), service)
-        refuse_unfit(service)
-        answer = _join(event, service, enrolment, settings)
-    except (Refused, NotFound) as error:
+        service, revision, _ = look(event, settings)
+        if is_enrolled(read_tags(service.get("tags", []))):
+            answer = _join_tagged(event, service, revision, settings)
+        else:
+            answer = _leave(service, settings)
+    except NotFound as error:
         answer = {"outcome": "Refused", "reason": str(error)}
+    if answer["outcome"] != "Joined":
+        look_away(event, settings)
     logger.info(answer["outcome"], reason=answer["reason"])
     return answer
 
 
-def _join(event: Document, service: Document, enrolment: Enrolment, settings: Settings) -> Document:
+def _join_tagged(event: Document, service: Document, revision: Document, settings: Settings) -> Document:
+    """Join, and remember which tags were acted on: a sweep looks for others."""
+    tags = read_tags(service.get("tags", []))
+    try:
+        enrolment = _own(parse_enrolment(tags, service["serviceName"]), service)
+        refuse_unfit(service)
+        answer = _join(event, service, revision, enrolment, settings)
+    except (Refused, NotFound) as error:
+        answer = {"outcome": "Refused", "reason": str(error)}
+    if answer["outcome"] != "Superseded":
+        joined = answer["subject"] if answer["outcome"] == "Joined" else None
+        Enrolled(settings.rollout_table).remember(service["serviceArn"], acted_on(tags), joined)
+    return answer
+
+
+def _leave(service: Document, settings: Settings) -> Document:
+    """Say what a service that is not enrolled any more had joined as."""
+    enrolled = Enrolled(settings.rollout_table)
+    known = enrolled.known(service["serviceArn"])
+    if known is None or known.subject is None:
+        return {"outcome": "Nothing To Do", "reason": "the service is not enrolled, and never joined a mesh"}
+    enrolled.remember(service["serviceArn"], acted_on({}))
+    reason = "the service is not enrolled any more"
+    return {"outcome": "Joined", "reason": reason, "subject": known.subject, "leave": True}
+
+
+def _join(event: Document, service: Document, revision: Document, enrolment: Enrolment, settings: Settings) -> Document:
     current = primary(service)
-    if current is None:
-        raise NotFound(f"service {service['serviceName']} has no primary deployment")
-    if current["id"] != event["deployment"]:
+    if current is not None and current["id"] != event["deployment"]:
         reason = f"deployment {current['id']} took the place of {event['deployment']}"
         return {"outcome": "Superseded", "reason": reason}
-    revision, _ = ecs.describe_task_definition(current["taskDefinition"])
     refuse_uninjectable(revision, enrolment)
     if enrolment.virtual_service:
         _refuse_policy(enrolment.policy)
@@ -98,6 +127,8 @@ def _join(event: Document, service: Document, enrolment: Enrolment, settings: Se
     seen = _look(mesh, enrolment)
     listener = listener_of(seen.node) if seen.node else application_listener(revision, enrolment)
     discovery = None if seen.node else service_discovery(enrolment, service, _registry(enrolment, service))
+    if seen.node is None and enrolment.backends_parameter:
+        enrolment = with_backends(enrolment, read_backends(enrolment.backends_parameter))
     joining = plan_join(enrolment, seen, listener, discovery)
     _refuse_foreign(enrolment, service, seen)
     _refuse_others_router(subject, service, seen, remembered)

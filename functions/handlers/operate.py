@@ -11,10 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from domain.deployment import primary
 from domain.enrolment import is_enrolled, mesh_id, parse_enrolment, read_tags
 from domain.errors import InvalidRequest, NotFound, Refused
-from domain.operations import HAND_OVER, START, Request, Signal, caller_of, parse_request
+from domain.operations import APPROVE, HAND_OVER, START, Request, Signal, caller_of, parse_request
 from gateways import ecs, executions
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from handlers.attempts import start_attempt
 from observability import logger, metrics
 from settings import Settings
@@ -47,23 +48,47 @@ def handler(event: Document, context: LambdaContext) -> Document:
 
 def _act(request: Request, caller: str, settings: Settings) -> Document:
     if request.steers:
-        return _steer(request, caller, RolloutTable(settings.rollout_table))
+        return _steer(request, caller, settings)
     if request.signal == HAND_OVER:
         return _hand_over(request, settings)
     return _begin(request, caller, settings)
 
 
-def _steer(request: Request, caller: str, table: RolloutTable) -> Document:
-    claim = table.claim(request.mesh, request.virtual_service)
+def _steer(request: Request, caller: str, settings: Settings) -> Document:
+    table, name = RolloutTable(settings.rollout_table), (request.mesh, request.virtual_service)
+    claim, signal = table.claim(*name), Signal(uuid.uuid4().hex, request.signal, caller)
     # Without an application it is a service's traffic that is moved away, which nothing can steer.
-    if claim is None or "application" not in (claim["document"] or {}):
-        raise NotFound(f"no rollout of {request.virtual_service} in mesh {request.mesh} is at work")
-    key = request.mesh, request.virtual_service, claim["execution"]
-    token = table.give_signal(*key, Signal(uuid.uuid4().hex, request.signal, caller))
-    table.record(*key, "signal", {"signal": request.signal, "by": caller})
+    if claim is None or "application" not in (claim["document"] or {}) or not _meant(request, claim):
+        execution = _signal_waiting(request, signal, settings)
+        table.record(*name, execution, "signal", {"signal": request.signal, "by": caller})
+        return {"execution": execution}
+    if request.signal == APPROVE and claim["gate"] is None:
+        raise InvalidRequest(f"signal: the rollout of {request.virtual_service} waits at no gate")
+    token = table.give_signal(*name, claim["execution"], signal)
+    table.record(*name, claim["execution"], "signal", {"signal": request.signal, "by": caller})
     if token:
         executions.wake(token)
     return {"execution": claim["execution"]}
+
+
+def _signal_waiting(request: Request, signal: Signal, settings: Settings) -> str:
+    """Leave a signal for the rollout that waits; which one must be said when several do."""
+    rollouts, name = WaitingRollouts(settings.rollout_table), (request.mesh, request.virtual_service)
+    found = [each for each in rollouts.waiting() if (each["mesh"], each["virtualService"]) == name]
+    found = [each for each in found if _meant(request, each)]
+    if not found:
+        raise NotFound(f"no rollout of {request.virtual_service} in mesh {request.mesh} is at work")
+    if len(found) > 1:
+        names = ", ".join(sorted(each["execution"].rpartition(":")[2] for each in found))
+        raise InvalidRequest(f"execution: missing; several rollouts wait: {names}")
+    if request.signal == APPROVE:
+        raise InvalidRequest(f"signal: the rollout of {request.virtual_service} waits at no gate")
+    rollouts.give_signal(*name, found[0]["execution"], signal)
+    return str(found[0]["execution"])
+
+
+def _meant(request: Request, rollout: Document) -> bool:
+    return request.execution in ("", rollout["execution"], rollout["execution"].rpartition(":")[2])
 
 
 def _begin(request: Request, caller: str, settings: Settings) -> Document:

@@ -10,6 +10,7 @@ from domain.deployment import primary
 from domain.enrolment import mesh_id
 from domain.errors import ClaimHeld, NotFound, Refused
 from domain.health import judge
+from domain.operations import ABORT, PAUSE, Signal
 from domain.planning import plan_steps, routes_of, seconds_to_settle, shares_of, tasks_per_percent
 from domain.policy import Policy, parse_policy
 from domain.rollout import start_position
@@ -19,7 +20,10 @@ from gateways.mesh import Mesh
 from gateways.parameters import read_policy
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from handlers.checks import refuse_missing
+from handlers.idle_services import bring_back
+from handlers.phases import tell_phase
 from handlers.siblings import healthy_tasks
 from handlers.wake import wake_paused
 from observability import logger, metrics, tell_execution
@@ -49,17 +53,33 @@ def handler(event: Document, context: LambdaContext) -> Document:
         RolloutTable(settings.rollout_table),
         (mesh_id(subject), subject["virtualService"], event["execution"]),
     )
+    waiting = WaitingRollouts(settings.rollout_table)
+    asked = waiting.signal(*claim) if event["turns"] else None
     try:
         policy = parse_policy(read_policy(subject["policy"]))
-        table.claim_virtual_service(*claim)
-        answer = _plan(event, policy, table, settings)
+        if asked and asked.name == ABORT:
+            answer = _aborted(event, asked, settings)
+        elif asked and asked.name == PAUSE:
+            answer = _wait(event, policy, f"paused by {asked.by}")
+        else:
+            table.claim_virtual_service(*claim)
+            answer = _plan(event, policy, table, settings)
     except (Refused, NotFound) as error:
         answer = {"outcome": "Refused", "reason": str(error)}
     except ClaimHeld as error:
         wake_paused(table.claim(*claim[:2]), event)
         answer = _wait(event, policy, str(error))
-    if answer["outcome"] != "Planned":
+    if answer["outcome"] == "Wait":
+        about = {key: event[key] for key in ("service", "cluster", "deployment")}
+        waiting.wait(*claim, {**about, "reason": answer["reason"]}, answer["waitSeconds"])
+    if answer["outcome"] == "Planned":
+        if event["turns"]:
+            _take_along(claim, table, waiting)
+        tell_phase({**event, **answer}, "Planned", answer["reason"], next(iter(answer["plan"]["before"].values())))
+    else:
         table.release_virtual_service(*claim)
+        if answer["outcome"] != "Wait" and event["turns"]:
+            waiting.leave(*claim)
     logger.info(answer["outcome"], reason=answer["reason"])
     return answer
 
@@ -85,6 +105,8 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
         reason = f"{candidate} carries all the traffic of {subject['virtualService']} already: no canary took place"
         return {"outcome": "Nothing To Do", "reason": reason}
     ringing = refuse_missing(policy.checks)
+    if bring_back(service, event["cluster"], remembered):
+        return _wait(event, policy, f"{candidate} had been scaled to zero after a promotion, and has its tasks back")
     tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     health = judge(service, event["deployment"], tasks, ringing)
     if health.superseded:
@@ -103,6 +125,22 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     _keep(event, plan, table)
     position = start_position(plan, event["turns"] * policy.check_every_seconds)
     return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
+
+
+def _take_along(claim: tuple[str, str, str], table: RolloutTable, waiting: WaitingRollouts) -> None:
+    """Let what an operator asked while the rollout waited count from its first check on; an error loses nothing."""
+    asked = waiting.signal(*claim)
+    if asked:
+        table.give_signal(*claim, asked)
+    late = waiting.leave(*claim)
+    if late and late != asked:
+        table.give_signal(*claim, late)
+
+
+def _aborted(event: Document, signal: Signal, settings: Settings) -> Document:
+    """End a rollout that has moved nothing yet; like one that was taken back, it is not tried again by itself."""
+    Remembered(settings.rollout_table).remember_finished(event, "Rolled Back")
+    return {"outcome": "Refused", "reason": f"aborted by {signal.by} before any traffic moved"}
 
 
 def _shares_to_bring_back(event: Document, service: Document, remembered: Remembered) -> dict[str, int] | None:
@@ -138,6 +176,7 @@ def _document(subject: Document, policy: Policy, before: Document, steps: list[D
         "failureLimit": policy.failure_limit,
         "onNoData": policy.on_no_data,
         "onFailure": policy.on_failure,
+        "cleanUp": policy.clean_up,
         "checks": [check.document for check in policy.checks],
     }
 

@@ -1,7 +1,8 @@
 """receive_deployment: an ECS Deployment State Change arrives; start an execution for it, once, or say why not.
 
-Reads a queue that an EventBridge rule fills. An event that cannot be understood goes to the dead-letter queue
-with its cause at once; what fails for another reason is retried, alone, and ends there too.
+Reads a queue that EventBridge rules fill; the clock's message means: look for services whose tags changed. An event
+that cannot be understood goes to the dead-letter queue with its cause at once; what fails for another reason is
+retried, alone, and ends there too.
 """
 
 import json
@@ -14,6 +15,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import (
+    COMPLETED,
     FAILED,
     IN_PROGRESS,
     DeploymentEvent,
@@ -24,16 +26,25 @@ from domain.deployment import (
 )
 from domain.enrolment import is_enrolled, read_tags
 from domain.errors import InvalidEvent, NotFound
+from domain.leaving import reason_to_stay
 from domain.operations import ABORT, Signal
 from domain.sidecar import is_injected
 from gateways import ecs, executions, queues
+from gateways.enrolled import Enrolled
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from gateways.sightings import Sightings
 from handlers.attempts import start_attempt
+from handlers.removal import leave
+from handlers.retagging import see_to_changed_tags
 from handlers.wake import wake_paused
 from observability import logger, metrics
 from settings import Settings
 
+Document = dict[str, Any]
+Revision = tuple[Document, dict[str, str]]
+CLOCK = "aws.events"
+"""The source of what a schedule sends."""
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -48,6 +59,9 @@ def _receive(record: SQSRecord) -> None:
     settings = Settings.from_env(os.environ)
     try:
         event = json.loads(record.body)
+        if isinstance(event, dict) and event.get("source") == CLOCK:
+            see_to_changed_tags(settings)
+            return
         deployment = parse_event(event if isinstance(event, dict) else {})
     except (ValueError, InvalidEvent) as error:
         queues.bury(settings.dead_letter_queue_url, record.body, str(error))
@@ -78,30 +92,61 @@ def _act(deployment: DeploymentEvent, settings: Settings) -> str | None:
     except NotFound as error:
         return f"Nothing to do: {error}"
     if not is_enrolled(read_tags(service.get("tags", []))):
-        return "Not enrolled: nothing is touched"
-    table = RolloutTable(settings.rollout_table)
-    current = primary(service)
-    gone_back = deployment.rolls_back and current is not None and current["id"] == deployment.deployment
+        return _left_alone(deployment, service, settings) or _start(deployment, service, settings)
+    current, seen = primary(service), None
+    if deployment.name == IN_PROGRESS and current is not None and current["id"] == deployment.deployment:
+        seen = ecs.describe_task_definition(current["taskDefinition"])
+    ignored = _ignored(deployment, service, bool(seen and is_injected(seen[0])), settings)
+    return ignored or _start(deployment, service, settings, seen)
+
+
+def _start(event: DeploymentEvent, service: Document, settings: Settings, seen: Revision | None = None) -> str | None:
+    """Start the deployment's execution, or return that it has one; what was `seen` need not be read again."""
+    attempt = RolloutTable(settings.rollout_table).claim_deployment(service["serviceArn"], event.deployment)
+    name = execution_name(event.deployment, attempt)
+    if seen:
+        Sightings(settings.rollout_table).keep(name, service, *seen)
+    document = {"service": service["serviceArn"], "cluster": event.cluster, "deployment": event.deployment}
+    started = executions.start(settings.state_machine_arn, name, document)
+    return None if started else "Nothing to do: the deployment has its execution already"
+
+
+def _ignored(event: DeploymentEvent, service: Document, has_sidecar: bool, settings: Settings) -> str | None:
+    """Say why an event of an enrolled service starts nothing; rollouts that are at work are told of it."""
+    table, current = RolloutTable(settings.rollout_table), primary(service)
+    gone_back = event.rolls_back and current is not None and current["id"] == event.deployment
     if gone_back:
         remembered = Remembered(settings.rollout_table)
-        remembered.remember_rolled_back(service["serviceArn"], deployment.deployment)
+        remembered.remember_rolled_back(service["serviceArn"], event.deployment)
         if remembered.moved_away(service["serviceArn"]):
-            start_attempt(service, deployment.cluster, settings)
-    if deployment.name == FAILED or gone_back:
-        _abort_rollout(deployment, table)
-    has_sidecar = bool(
-        deployment.name == IN_PROGRESS
-        and current
-        and is_injected(ecs.describe_task_definition(current["taskDefinition"])[0])
-    )
-    ignored = reason_to_ignore(deployment, service, has_sidecar)
+            start_attempt(service, event.cluster or "", settings)
+    if event.name == FAILED or gone_back:
+        _abort_rollout(event, table)
+    ignored = reason_to_ignore(event, service, has_sidecar)
     if ignored:
-        _wake_older(deployment, table)
+        _wake_older(event, table)
         return f"Nothing to do: {ignored}"
-    attempt = table.claim_deployment(service["serviceArn"], deployment.deployment)
-    document = {"service": service["serviceArn"], "cluster": deployment.cluster, "deployment": deployment.deployment}
-    started = executions.start(settings.state_machine_arn, execution_name(deployment.deployment, attempt), document)
-    return None if started else "Nothing to do: the deployment has its execution already"
+    return None
+
+
+def _left_alone(event: DeploymentEvent, service: Document, settings: Settings) -> str | None:
+    """Say why an event of a service without `meshift:mesh` starts nothing; None when a sidecar is to be taken out."""
+    arn, current = service["serviceArn"], primary(service)
+    known = Enrolled(settings.rollout_table).known(arn)
+    if known is None or known.subject is None:
+        return "Not enrolled: nothing is touched"
+    remembered = Remembered(settings.rollout_table)
+    if event.rolls_back and current is not None and current["id"] == event.deployment:
+        remembered.remember_rolled_back(arn, event.deployment)
+    stays = reason_to_stay(event, service, remembered.rolled_back(arn))
+    if stays:
+        return f"Nothing to do: {stays}"
+    revision = current["taskDefinition"] if current else None
+    if revision and revision != known.removed and is_injected(ecs.describe_task_definition(revision)[0]):
+        return None
+    if event.name == COMPLETED and not known.left:
+        leave(known, settings)
+    return "Nothing to do: the service is not enrolled any more, and its revision has no Envoy"
 
 
 def _wake_older(event: DeploymentEvent, table: RolloutTable) -> None:

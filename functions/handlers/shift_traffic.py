@@ -10,6 +10,7 @@ from domain.rollout import foreign_edits, weights_before, weights_written
 from domain.weights import own_weights, with_weights
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
+from handlers.phases import tell_phase
 from observability import logger, metrics, tell_execution, tell_weights
 from settings import Settings
 
@@ -45,6 +46,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if target[name] != own[0][name] or present[name] != target[name]:
             table.record(*claim, "weights", {"route": name, "from": own[0][name], "to": target[name]})
     tell_weights(*claim[:2], target[plan["routes"][0]])
+    if not plan.get("away"):
+        tell_phase(event, "Traffic Back" if back else "Shifted", event["reason"], target[plan["routes"][0]])
     logger.info("Shifted", weights=target)
     return {"shifted": True, "reason": f"the routes have the weights {target}"}
 

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from local.report import style
 from local.report.timeline import Timeline
@@ -16,12 +17,23 @@ from local.report.timeline import Timeline
 _MARKERS = {"circle": "o", "square": "s", "triangle": "^", "down": "v", "diamond": "D", "cross": "x"}
 _INK, _SOFT, _LINE = "#1b1f24", "#5c6570", "#d9dee4"
 _MOST_SHAPES = 24
+_NAMES_IN_A_ROW, _ROW, _TITLE = 6, 0.24, 0.28
+"""The legend's rows, and the title below it: their heights in inches."""
 
 
 def write(timeline: Timeline, target: Path, service: str) -> None:
-    """Draw a timeline into a file, 1560 pixels wide; names are taken literally, whatever they look like."""
+    """Draw a timeline into a file, 1560 pixels wide."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn in its place
+        draw(timeline, service).savefig(target, metadata={"Software": None})
+
+
+def draw(timeline: Timeline, service: str) -> Figure:
+    """Draw a timeline; names are taken literally, whatever they look like."""
     heights = [0.35 + 0.28 * len(timeline.kinds), 4, *([1.3, 1.3] if timeline.samples else [])]
-    figure = Figure(figsize=(12, 0.65 + sum(heights)), dpi=130, layout="constrained", facecolor="white")
+    rows = -(-len(timeline.names) // _NAMES_IN_A_ROW)
+    size = 12, 0.65 + _ROW * rows + sum(heights)
+    figure = Figure(figsize=size, dpi=130, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     lanes, traffic, *measured = figure.subplots(len(heights), sharex=True, height_ratios=heights)
     _lanes(lanes, timeline)
@@ -40,9 +52,7 @@ def write(timeline: Timeline, target: Path, service: str) -> None:
     traffic.set_xlim(timeline.begin, timeline.end + (timeline.end - timeline.begin) / 100)
     (measured or [traffic])[-1].set_xlabel("seconds", color=_INK)
     figure.suptitle(f"Traffic of {service}", x=0.01, ha="left", fontsize=13, color=_INK, parse_math=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn in its place
-        figure.savefig(target, metadata={"Software": None})
+    return figure
 
 
 def _lanes(axes: Axes, timeline: Timeline) -> None:
@@ -69,7 +79,19 @@ def _traffic(axes: Axes, timeline: Timeline) -> None:
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.set_ylim(-4, 104)
     if lines:
-        legend = axes.legend(lines, [""] * len(lines), loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False)
+        figure = axes.get_figure(root=True)
+        above = axes.transAxes + ScaledTranslation(0, _TITLE, figure.dpi_scale_trans)
+        legend = axes.legend(
+            lines,
+            [""] * len(lines),
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            bbox_transform=above,
+            borderaxespad=0,
+            borderpad=0,
+            ncols=_NAMES_IN_A_ROW,
+            frameon=False,
+        )
         for text, name in zip(legend.get_texts(), timeline.names, strict=True):
             text.set_parse_math(False)
             text.set_text(name)

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,36 @@ from local.instance import Instance, running
 from local.settings import CONSUMER, OWNER
 
 STRANGER = "333333333333"
+ALONE = ("test_traffic.py", "test_discovery.py", "test_interception.py")
+"""Who share an instance that nobody else disturbs: what they measure are requests and time."""
+LOG_LINES = 60
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, the tests on local AWS; those that share an instance run one after the other.
+
+    The groups are pytest-xdist's (`--dist loadgroup`).
+    """
+    here = Path(__file__).parent
+    ours = [item for item in items if item.path.parent == here]
+    for item in ours:
+        needs = getattr(item, "fixturenames", ())
+        group = "empty" if "empty_aws" in needs else "traffic" if item.path.name in ALONE else "stack"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.path.parent != here, item.path.name not in ALONE))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the local AWS's log beside a test that failed on it."""
+    report = yield
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, LocalAws):
+                lines = value.instance.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+                report.sections.append((f"the end of the log of {name}", "\n".join(lines)))
+    return report
 
 
 def wait_for(observe: Callable[[], Any], seconds: float = 30, every: float = 0.1) -> Any:

@@ -285,7 +285,7 @@ def test_what_makes_no_sense_is_the_clients_error(api, method, path, body, accou
 
 def test_importing_a_template_shows_a_plan_then_creates_then_finds_everything_unchanged(api, owner):
     def run(*more, code=0):
-        command = (sys.executable, "-m", "meshift_import", *more, "--parameter", "MeshName=hosted-import", "--json")
+        command = (sys.executable, "-m", "meshift", "import", *more, "--parameter", "MeshName=hosted-import", "--json")
         return json.loads(api.run(*command, endpoint=api.url, code=code).stdout)["summary"]
 
     assert run(*TEMPLATE)["create"] == 10

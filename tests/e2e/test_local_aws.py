@@ -623,6 +623,14 @@ def test_the_stack_is_deployed_by_sam_in_both_accounts(aws):
         assert machine_arn.split(":")[4] == account.number
 
 
+def test_workers_of_the_same_code_share_what_was_unpacked(aws):
+    aws.owner.client("appmesh").list_meshes()
+    workers = list((aws.instance.state / "tmp").glob("ministack-lambda-meshift-*"))
+    assert workers
+    assert len({(worker / "code").resolve() for worker in workers}) == 1
+    assert not any((worker / "code.zip").exists() for worker in workers)
+
+
 def test_a_busy_function_dies_with_its_daemon(tmp_path):
     instance = start(tmp_path / "busy")
     try:

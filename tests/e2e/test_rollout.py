@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from local.demo import TAGS, completed_event, queue_is_empty
-from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, wait_for
+from local.tutorial import CLUSTER, HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, wait_for
 
 ALONE = {"meshift:mesh": "apps", "meshift:hostname": "alone.apps.local", "meshift:protocol": "http2"}
 
@@ -170,9 +170,7 @@ def test_operators_retry_pause_resume_and_abort_and_history_knows_them(apps, joi
 def test_a_signal_without_a_rollout_is_refused_in_one_line(apps, stopped):
     code, said = apps.operate("pause", MESH, "nobody.apps.local")
     assert code == 1
-    assert said == (
-        "meshift_operate: pause was refused (404): no rollout of nobody.apps.local in mesh apps is at work\n"
-    )
+    assert said == ("meshift pause: refused (404): no rollout of nobody.apps.local in mesh apps is at work\n")
 
 
 def test_a_service_that_carries_everything_gives_it_away_before_it_is_redeployed(apps, joined, promoted, stopped):
@@ -288,3 +286,76 @@ def bare_and_completed(apps, name):
 
 def queue_is_read(aws):
     wait_for("the queue is empty", lambda: queue_is_empty(aws.instance))
+
+
+@pytest.fixture(scope="module")
+def gated(apps, joined, promoted):
+    """The service whose node is idle is rolled out with a gate before 25, up to its promotion; and the other one."""
+    services = {"serviceB": joined, "serviceBv2": promoted}
+    busy, idle = sorted(services, key=lambda name: -apps.weights()[name])
+    gate = {"weight": 25, "bakeSeconds": 0, "gate": {"timeoutSeconds": 300}}
+    apps.write_policy("quick", steps=[gate], cleanUp="scale-to-zero", deadlineSeconds=300)
+    before, known = apps.weights(), len(apps.executions(services[idle]))
+    assert apps.operate("start", CLUSTER, idle)[0] == 0
+    wait_for("the gate", lambda: apps.state_of(services[idle]) == "Gate")
+    assert apps.weights() == before
+    wait_for("its token", lambda: apps.operate("approve", MESH, VIRTUAL_SERVICE)[0] == 0)
+    output = apps.outcome(services[idle], "Promoted", "Rolled Back", "Refused", known=known)
+    return output, services[busy], busy, idle
+
+
+def test_a_gate_opens_when_an_operator_approves(apps, gated):
+    output, _, busy, idle = gated
+    assert output["outcome"] == "Promoted"
+    assert apps.weights() == {busy: 0, idle: 100}
+    assert [line["signal"] for line in apps.history("signal")][-1] == "approve"
+
+
+def test_the_side_that_lost_its_traffic_is_scaled_to_zero_until_it_is_the_candidate_again(apps, gated):
+    output, arn, busy, _ = gated
+    assert output["reason"].endswith(f"{busy} scaled to zero")
+    assert apps.service(busy)["desiredCount"] == 0
+    assert apps.operate("start", CLUSTER, busy)[0] == 0
+    wait_for("the gate", lambda: apps.state_of(arn) == "Gate")
+    assert apps.service(busy)["desiredCount"] == apps.service(busy)["runningCount"] == 2
+
+
+def test_a_newer_deployment_supersedes_at_the_gate_and_its_own_rollout_follows(apps, gated):
+    _, arn, candidate, _ = gated
+    known = len(apps.executions(arn)) - 1
+    apps.deploy_image(candidate, f"{candidate.lower()}:newer")
+    output = apps.outcome(arn, "Superseded", "Rolled Back", "Promoted", known=known)
+    assert output["outcome"] == "Superseded"
+    assert "took the place of" in output["reason"]
+    wait_for("the newer one's gate", lambda: apps.state_of(arn) == "Gate")
+
+
+def test_an_edit_by_hand_freezes_the_rollout_and_stays(apps, gated):
+    _, arn, candidate, stable = gated
+    known = len(apps.executions(arn)) - 1
+    edited = {candidate: 10, stable: 90}
+    apps.set_weights(edited)
+    assert apps.operate("approve", MESH, VIRTUAL_SERVICE)[0] == 0
+    output = apps.outcome(arn, "Frozen", "Promoted", "Rolled Back", known=known)
+    assert (output["outcome"], output["weights"]) == ("Frozen", edited)
+    assert apps.weights() == edited
+
+
+def test_a_roll_back_that_fails_is_loud_and_is_done_once_it_can_be(aws, apps, gated):
+    """Nobody may move traffic for a while: the state machine cannot roll back, and recovery does it afterwards."""
+    _, arn, candidate, stable = gated
+    known, client = len(apps.executions(arn)), aws.owner.client("lambda")
+    names = [
+        each["FunctionName"] for page in client.get_paginator("list_functions").paginate() for each in page["Functions"]
+    ]
+    (shift,) = [name for name in names if "ShiftTraffic" in name]
+    apps.write_policy("quick", steps=[{"weight": 50, "bakeSeconds": 60}], deadlineSeconds=300)
+    assert apps.operate("start", CLUSTER, candidate)[0] == 0
+    wait_for("the first weight", lambda: apps.weights()[candidate] == 50)
+    client.put_function_concurrency(FunctionName=shift, ReservedConcurrentExecutions=0)
+    try:
+        assert apps.operate("abort", MESH, VIRTUAL_SERVICE)[0] == 0
+        wait_for("its end", lambda: any(each["status"] == "FAILED" for each in apps.executions(arn, known)))
+    finally:
+        client.delete_function_concurrency(FunctionName=shift)
+    wait_for("recovery", lambda: apps.weights() == {candidate: 10, stable: 90}, seconds=60)

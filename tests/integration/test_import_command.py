@@ -3,8 +3,8 @@
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from meshift_import.command import main
-from meshift_import.target import connect
+from meshift.command import main
+from meshift.importing.target import connect
 from tests.hosted_mesh import URL
 from tests.import_shell import APPS, TEMPLATE, Shell
 
@@ -37,7 +37,7 @@ USAGE = [
 def test_usage_and_bad_input_are_one_line_and_exit_code_2(shell, arguments, message):
     shell(*arguments, code=2)
     assert message in shell.err
-    assert shell.err.startswith("meshift_import: ")
+    assert shell.err.startswith("meshift import: ")
     assert shell.err.count("\n") == 1
 
 
@@ -49,7 +49,7 @@ def test_a_template_without_app_mesh_is_bad_input(shell, tmp_path):
 
 
 def test_without_a_target_nothing_is_asked_of_aws(capsys):
-    assert main([str(APPS)], lambda *_: pytest.fail("no client is needed"), {}) == 2
+    assert main(["import", str(APPS)], connect=lambda *_: pytest.fail("no client is needed"), environment={}) == 2
     assert "no target: give --to URL or set AWS_ENDPOINT_URL_APP_MESH" in capsys.readouterr().err
 
 
@@ -62,7 +62,7 @@ CONNECTIONS = [
 
 @pytest.mark.parametrize(("arguments", "message"), CONNECTIONS)
 def test_a_target_that_makes_no_sense_is_bad_input(capsys, arguments, message):
-    assert main([str(APPS), *arguments]) == 2
+    assert main(["import", str(APPS), *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -72,16 +72,16 @@ def test_an_endpoint_that_is_down_is_one_line_and_exit_code_1(shell):
 
     shell.clients[URL].meta.events.register_first("before-call.app-mesh", refuse)
     shell(*TEMPLATE, code=1)
-    assert shell.err == f'meshift_import: Could not connect to the endpoint URL: "{URL}"\n'
+    assert shell.err == f'meshift import: Could not connect to the endpoint URL: "{URL}"\n'
 
 
 def test_help_and_unknown_options_leave_as_argparse_does(capsys):
     with pytest.raises(SystemExit) as left:
-        main(["--help"])
+        main(["import", "--help"])
     assert left.value.code == 0
     assert "exit codes: 0 done" in capsys.readouterr().out
     with pytest.raises(SystemExit) as left:
-        main([str(APPS), "--parameter", "Domain"])
+        main(["import", str(APPS), "--parameter", "Domain"])
     assert left.value.code == 2
 
 

@@ -1,4 +1,4 @@
-"""`python -m meshift_inject`: what a pipeline gets, and what it is told when it asks for nonsense."""
+"""`meshift inject`: what a pipeline gets, and what it is told when it asks for nonsense."""
 
 import io
 import json
@@ -8,8 +8,8 @@ import pytest
 from domain.sidecar import is_injected
 from gateways.clients import client
 from handlers.inject_envoy import handler
-from meshift_inject.command import main
-from meshift_inject.stack import OUTPUTS, PARAMETERS
+from meshift.command import main
+from meshift.stack import OUTPUTS, PARAMETERS
 from tests.integration.conftest import make_service
 from tests.shapes import SUBJECT, TAGS, task_definition
 from tests.task_definitions import FOLDER, load
@@ -38,7 +38,7 @@ def run(aws, capsys):
     """Run the command; give back what it printed, after checking its exit code."""
 
     def run(*arguments, code=0):
-        assert main(arguments) == code
+        assert main(["inject", *arguments]) == code
         run.out, run.err = capsys.readouterr()
         return json.loads(run.out) if run.out else None
 
@@ -93,11 +93,11 @@ def test_standard_input_takes_what_describe_prints(run, monkeypatch):
 
 def test_check_says_by_its_exit_code_whether_it_is_as_wanted(run, orders, tmp_path):
     assert run(orders, *OFFLINE, "--check", code=1) is None
-    assert run.err == "meshift_inject: not as wanted: a sidecar is to be added or changed\n"
+    assert run.err == "meshift inject: not as wanted: a sidecar is to be added or changed\n"
     made = run(orders, *OFFLINE)
     again = written(tmp_path, made)
     run(again, *OFFLINE, "--check")
-    assert run.err == "meshift_inject: as wanted\n"
+    assert run.err == "meshift inject: as wanted\n"
     run(again, *OFFLINE, "--set", "EnvoyImage=mirror.example/envoy:2", "--check", code=1)
     assert run(again, *OFFLINE) == made
 
@@ -111,7 +111,7 @@ def test_fields_of_the_future_pass_through(run, tmp_path):
 
 def test_what_a_person_should_know_is_on_standard_error(run, tmp_path):
     run(written(tmp_path, load("fargate-smallest-memory-taken")), *OFFLINE)
-    assert "meshift_inject: the task's size was raised from 256 CPU units and 512 MiB to 256" in run.err
+    assert "meshift inject: the task's size was raised from 256 CPU units and 512 MiB to 256" in run.err
 
 
 def test_the_stacks_parameters_are_taken_and_those_given_here_come_first(run, orders, aws, mesh):
@@ -161,7 +161,7 @@ USAGE = [
 def test_usage_and_bad_input_are_one_line_and_exit_code_2(run, orders, arguments, message):
     run(*[orders if each == "FILE" else each for each in arguments], code=2)
     assert message in run.err
-    assert run.err.startswith("meshift_inject: ")
+    assert run.err.startswith("meshift inject: ")
     assert run.err.count("\n") == 1
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_task_definition_is_bad_input(run, tmp_path, document, messag
     ("arguments", "message"),
     [
         (["nothing-like-it", *OFFLINE], "Unable to describe task definition"),
-        (["FILE", "--stack", "nowhere", *TAGGED], "Stack with id nowhere does not exist"),
+        (["FILE", "--stack", "nowhere", *TAGGED], "there is no stack nowhere in us-east-1"),
         (["FILE", *APPMESH, "--service", "apps/nobody"], "cluster apps does not exist"),
         (["FILE", *APPMESH, "--tag", "mesh=nowhere", "--tag", "virtual-node=a"], "mesh nowhere has no virtual node a"),
     ],
@@ -198,7 +198,7 @@ def test_what_does_not_exist_is_one_line_and_exit_code_1(run, orders, arguments,
 def test_a_refusal_is_one_line_and_exit_code_1(run, tmp_path):
     run(written(tmp_path, load("windows")), *OFFLINE, code=1)
     assert run.err == (
-        "meshift_inject: task definition orders runs on WINDOWS_SERVER_2022_CORE; Envoy's redirection needs LINUX\n"
+        "meshift inject: task definition orders runs on WINDOWS_SERVER_2022_CORE; Envoy's redirection needs LINUX\n"
     )
 
 
@@ -212,7 +212,7 @@ def test_another_stack_is_bad_input(run, orders):
 def test_help_and_unknown_options_leave_as_argparse_does(capsys):
     for arguments, code in ((["--help"], 0), (["a", "--port", "x"], 2), (["a", "--set", "x"], 2)):
         with pytest.raises(SystemExit) as left:
-            main(arguments)
+            main(["inject", *arguments])
         assert left.value.code == code
     assert "'x' is not a port" in capsys.readouterr().err
 

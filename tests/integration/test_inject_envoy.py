@@ -4,9 +4,11 @@ from types import SimpleNamespace
 import pytest
 from moto.ecs.models import ecs_backends
 
+from domain.operations import Signal
 from domain.weights import read_weights, with_weights
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from handlers import plan_rollout, recover_rollout, shift_traffic
 from handlers.inject_envoy import handler
 from tests.integration.conftest import batch, make_service
@@ -115,7 +117,7 @@ def test_a_role_that_meshift_may_not_pass_is_a_refusal(aws, mesh, service, conte
     finally:
         events.unregister(event, unique_id="denied")
     assert refusal["outcome"] == "Refused"
-    assert "ECS registers no revision of serviceBv2 with Envoy" in refusal["reason"]
+    assert "ECS registers no new revision of serviceBv2" in refusal["reason"]
     assert message in refusal["reason"]
 
 
@@ -272,9 +274,22 @@ def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused
     RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
     document = carrying.document(subject=SUBJECT)
     assert handler(document, context)["outcome"] == "Wait"
+    assert "is in the hands of" in WaitingRollouts("rollouts").waiting()[0]["document"]["reason"]
     late = handler({**document, "turns": 1500}, context)
     assert late["outcome"] == "Refused"
     assert "is in the hands of execution execution" in late["reason"]
+
+
+def test_an_injection_that_waits_can_be_aborted(aws, mesh, carrying, context):
+    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
+    document = carrying.document(subject=SUBJECT)
+    assert handler(document, context)["outcome"] == "Wait"
+    WaitingRollouts("rollouts").give_signal(
+        "apps", SUBJECT["virtualService"], document["execution"], Signal("1", "abort", "ann")
+    )
+    ended = handler({**document, "turns": 1}, context)
+    assert (ended["outcome"], ended["reason"]) == ("Refused", "aborted by ann: the service is left as it is")
+    assert WaitingRollouts("rollouts").waiting() == []
 
 
 def test_an_operators_retry_injects_again_what_ecs_threw_out(aws, mesh, service, context):

@@ -82,6 +82,19 @@ def test_the_first_service_brings_node_router_route_and_virtual_service_and_gets
     }
 
 
+def test_backends_that_no_tag_could_hold_are_read_from_a_parameter(aws, apps, context):
+    names = [f"a-virtual-service-with-a-long-name-{number}.apps.local" for number in range(20)]
+    service = make_service(aws, {**TAGS, "meshift:backends": "@/meshift/backends/b"})
+    answer = join(service, context)
+    assert answer["outcome"] == "Refused"
+    assert "tag meshift:backends: '@/meshift/backends/b' is not the name of an SSM parameter" in answer["reason"]
+    assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
+    aws("ssm").put_parameter(Name="/meshift/backends/b", Value="\n".join(names), Type="String")
+    assert join(service, context)["outcome"] == "Joined"
+    node = apps.describe_virtual_node(meshName="apps", virtualNodeName="serviceBv2")["virtualNode"]["spec"]
+    assert [each["virtualService"]["virtualServiceName"] for each in node["backends"]] == names
+
+
 def test_a_later_service_joins_at_0_with_its_siblings_port_and_the_route_keeps_everything_else(aws, mesh, context):
     before = route(mesh)
     service = make_service(aws, {**TAGS, "meshift:virtual-node": "serviceBv3"})
@@ -164,7 +177,8 @@ def test_a_refusal_says_why_and_changes_nothing(aws, apps, context, tags, change
     assert answer["outcome"] == "Refused"
     assert says in answer["reason"]
     assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
-    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == []
+    (remembered,) = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    assert set(remembered) == {"pk", "sk", "tags"}, "only which tags were refused"
 
 
 def test_a_policy_with_an_alarm_that_does_not_exist_is_refused_before_anything_is_made(aws, apps, context):

@@ -188,7 +188,7 @@ def test_a_candidate_without_healthy_tasks_gets_no_weight_but_waits(aws, documen
     answer = plan_rollout.handler(document, context)
     assert answer["outcome"] == "Wait"
     assert "serviceBv2 is not fit for traffic: 0 of 2 tasks" in answer["reason"]
-    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == []
+    assert RolloutTable("rollouts").claims() == []
     assert plan_rollout.handler({**document, "turns": 60}, context)["outcome"] == "Refused"
 
 

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from domain.enrolment import is_enrolled, parse_enrolment, read_tags, refuse_unfit
+from domain.enrolment import is_enrolled, parse_enrolment, read_tags, refuse_unfit, with_backends
 from domain.errors import InvalidTag, Refused
 from tests.shapes import TAGS, service
 
@@ -46,6 +46,9 @@ def test_all_tags_are_understood():
         ("meshift:virtual-node", "a b", "tag meshift:virtual-node: 'a b' is not a name"),
         ("meshift:virtual-service", "", "tag meshift:virtual-service"),
         ("meshift:backends", "a.local a.local", "names each virtual service once"),
+        ("meshift:backends", "@orders", "tag meshift:backends: '@orders' is not names of virtual services, or @ and"),
+        ("meshift:backends", "@/other/list", "an SSM parameter under /meshift/backends/"),
+        ("meshift:backends", "@/meshift/backends/../x y", "an SSM parameter under /meshift/backends/"),
         ("meshift:protocol", "HTTP", "one of http, http2, grpc, tcp"),
         ("meshift:hostname", "not a host", "a DNS name"),
         ("meshift:policy", "../default", "the name of a rollout policy"),
@@ -83,3 +86,27 @@ def test_an_ordinary_service_is_fit():
 
 def test_tags_are_read_from_the_shape_of_ecs():
     assert read_tags([{"key": "a", "value": "1"}, {"key": "b"}]) == {"a": "1", "b": ""}
+
+
+LISTED = parse_enrolment({**TAGS, "meshift:backends": "@/meshift/backends/web"}, "web")
+
+
+@pytest.mark.parametrize("value", ["a.local b.local", "a.local,b.local", " a.local,\n b.local\n"])
+def test_backends_may_be_listed_in_a_parameter(value):
+    assert (LISTED.backends, LISTED.backends_parameter) == ((), "/meshift/backends/web")
+    assert with_backends(LISTED, {"Type": "StringList", "Value": value}).backends == ("a.local", "b.local")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "says"),
+    [
+        (None, "'@/meshift/backends/web' is not the name of an SSM parameter (String or StringList) that exists"),
+        ({"Type": "SecureString", "Value": "AQICAHh"}, "is not the name of an SSM parameter (String or StringList)"),
+        ({"Type": "String", "Value": "a/b"}, "'a/b' is not a list of names of virtual services"),
+        ({"Type": "String", "Value": "a a"}, "names each virtual service once"),
+    ],
+)
+def test_a_parameter_that_lists_no_backends_is_refused_by_the_tag(parameter, says):
+    with pytest.raises(InvalidTag, match=re.escape(says)) as refusal:
+        with_backends(LISTED, parameter)
+    assert str(refusal.value).startswith("tag meshift:backends: ")

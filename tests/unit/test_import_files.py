@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from meshift_import.files import read_files
-from meshift_import.resources import BadInput, Refusal, Resource
-from meshift_import.templates import Given
+from meshift.errors import BadInput
+from meshift.importing.files import read_files
+from meshift.importing.resources import Refusal, Resource
+from meshift.importing.templates import Given
 
 METADATA = {"arn": "arn:aws:appmesh:us-east-1:111111111111:mesh/apps", "version": 7, "uid": "u"}
 ACTIVE = {"metadata": METADATA, "status": {"status": "ACTIVE"}}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meshift_import.resources import Refusal, Resource
+from meshift.importing.resources import Refusal, Resource
 from tests.mesh_templates import HERE, MESH, SECTIONS, dns, hostname_of, node, template
 
 RESOLVED = [

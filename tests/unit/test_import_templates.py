@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from meshift_import.files import read_files
-from meshift_import.resources import BadInput, Resource
-from meshift_import.templates import Given
+from meshift.errors import BadInput
+from meshift.importing.files import read_files
+from meshift.importing.resources import Resource
+from meshift.importing.templates import Given
 from tests.mesh_templates import HERE, MESH, dns, node, reasons_of, template
 
 APPS = Path(__file__).parents[1] / "data" / "apps-mesh.yaml"

@@ -6,11 +6,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from local import report
 from local.report import __main__ as command
-from local.report import history, page, timeline
+from local.report import history, page, picture, timeline
 from local.report.style import DARK, LIGHT, SHAPES
 from local.report.timeline import read
 from tests.timelines import ODD, ODD_NAMES, PARTS, TIMELINE
@@ -132,6 +133,20 @@ def test_whatever_is_missing_page_and_picture_are_drawn(document, tmp_path):
         assert picture.width == 1560
         assert 500 <= picture.height <= 1600
         assert len(picture.convert("L").getcolors()) > 10, "it is blank"
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 20])
+def test_the_legend_of_the_picture_lies_on_nothing_else(count):
+    names = {f"serviceb:{n}": 1 for n in range(count)}
+    drawn = picture.draw(read({**TIMELINE, "samples": [{"at": 12, "counts": names}], "weights": []}), "b.local")
+    drawn.draw_without_rendering()
+    lanes, traffic, *_ = drawn.axes
+    legend = traffic.get_legend().get_window_extent()
+    title = next(each for each in traffic.findobj(Text) if each.get_text().startswith("traffic:")).get_window_extent()
+    assert len(traffic.get_legend().get_texts()) == count
+    assert title.y1 <= legend.y0
+    assert legend.y1 <= lanes.get_window_extent().y0
+    assert legend.x1 <= drawn.bbox.x1
 
 
 def test_the_same_timeline_gives_the_same_bytes(tmp_path):

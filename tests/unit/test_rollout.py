@@ -29,6 +29,7 @@ def plan(**fields):
         "failureLimit": rules.failure_limit,
         "onNoData": rules.on_no_data,
         "onFailure": rules.on_failure,
+        "cleanUp": rules.clean_up,
     }
 
 

@@ -12,6 +12,10 @@ from domain.outcome import OUTCOMES
 from tests.template import state_machine, template
 
 STATES = state_machine()["States"]
+TIMEOUTS = [
+    template()["Globals"]["Function"]["Timeout"],
+    template()["Resources"]["CleanUpFunction"]["Properties"]["Timeout"],
+]
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
 
 
@@ -50,11 +54,12 @@ def test_only_a_failed_roll_back_ends_in_failure():
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_an_end_a_second_try_and_a_catch_that_keeps_its_input(name):
     state = STATES[name]
-    assert state["TimeoutSeconds"] > template()["Globals"]["Function"]["Timeout"]
+    if name != "Gate":  # it waits for as long as the position says, and is entered again
+        assert state["TimeoutSeconds"] > max(TIMEOUTS)
     *_, retry = state["Retry"]
     assert retry["ErrorEquals"] == ["States.ALL"]
     assert retry["JitterStrategy"] == "FULL"
-    (catch,) = state["Catch"]
+    *_, catch = state["Catch"]
     assert catch["ErrorEquals"] == ["States.ALL"]
     assert catch["Output"].startswith("{% $merge([$states.input, ")
 
@@ -92,7 +97,8 @@ def test_the_definition_is_clean_for_cfn_lint_as_a_whole(tmp_path):
         name: f"arn:aws:lambda:us-east-1:111111111111:function:{name}:1"
         for name in re.findall(r"\$\{(\w+)\}", json.dumps(state_machine()))
     }
-    text = json.dumps(state_machine())
+    # cfn-lint knows numbers only; Step Functions takes an expression (developer guide, "Task workflow state").
+    text = json.dumps(state_machine()).replace(json.dumps(STATES["Gate"]["TimeoutSeconds"]), "60")
     for name, arn in substitutions.items():
         text = text.replace(f"${{{name}}}", arn)
     machine = {

@@ -20,7 +20,7 @@ QUEUES = resources("AWS::SQS::Queue")
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms",
-    "cloudwatch:GetMetricData", "ram:GetResourceShareInvitations",
+    "cloudwatch:GetMetricData", "application-autoscaling:DescribeScalableTargets", "ram:GetResourceShareInvitations",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
@@ -155,7 +155,7 @@ def names_in(value):
     return set(re.findall(r'"Ref": "(\w+)"', text)) | set(re.findall(r"\$\{(\w+)\}", text))
 
 
-PINNED = "InjectEnvoy", "PlanRollout", "ShiftTraffic", "CheckHealth", "PauseRollout", "FinishRollout"
+PINNED = "InjectEnvoy", "PlanRollout", "ShiftTraffic", "CheckHealth", "PauseRollout", "CleanUp", "FinishRollout"
 
 
 def test_a_running_execution_keeps_the_version_it_started_with():

@@ -19,6 +19,7 @@ from domain.discovery.logs import access_log
 from domain.discovery.routes import tcp_destination, tcp_proxy
 from domain.discovery.services import Port, Service
 from domain.discovery.terms import Fault, Moved, Options
+from domain.discovery.tracing import traced
 from domain.discovery.view import MeshView
 from domain.discovery.xds import LISTENER, Resource, extension, socket_address
 from domain.errors import Untranslatable
@@ -55,7 +56,7 @@ def transparent_egress(
     logs = access_log(spec)
     onward = {"filters": [tcp_proxy(EGRESS, {"cluster": passthrough(view)}, {}, logs)]}
     ports = sorted({port.number for service in services for port in service.ports if port.protocol != "tcp"})
-    http = http_connections(EGRESS, logs, **by_discovery(EGRESS, options.poll_seconds))
+    http = http_connections(EGRESS, logs, **by_discovery(EGRESS, options.poll_seconds), **traced(view, path, options))
     chains = [
         {"filter_chain_match": {"destination_port": port, "application_protocols": HTTP}, "filters": [http]}
         for port in ports

@@ -14,6 +14,7 @@ from domain.discovery.hostnames import bound_address, ip_preference
 from domain.discovery.ingress import TLS_INSPECTOR, filter_chains
 from domain.discovery.logs import access_log
 from domain.discovery.terms import Fault, Options
+from domain.discovery.tracing import traced
 from domain.discovery.view import MeshView
 from domain.discovery.xds import (
     LISTENER,
@@ -41,6 +42,7 @@ def gateway_listeners(view: MeshView, path: str, options: Options) -> tuple[list
             use_remote_address=True,
             normalize_path=True,
             **by_discovery(f"gateway/{port}", options.poll_seconds),
+            **traced(view, path, options),
         )
         try:
             chains = filter_chains(listener, f"spec.listeners[{index}]", {}, entry)

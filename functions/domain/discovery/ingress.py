@@ -15,6 +15,7 @@ from domain.discovery.retries import timeouts
 from domain.discovery.routes import tcp_proxy
 from domain.discovery.terms import Fault, Options
 from domain.discovery.tls import listener_tls
+from domain.discovery.tracing import traced
 from domain.discovery.view import MeshView
 from domain.discovery.xds import LISTENER, Resource, extension, socket_address
 from domain.errors import Untranslatable
@@ -32,13 +33,14 @@ def ingress(view: MeshView, path: str, options: Options) -> tuple[list[Resource]
     spec = view.find_spec(path) or {}
     transparent = options.interception == "transparent"
     node, preference = path.partition("/")[2], ip_preference(view, spec)
+    segments = traced(view, path, options)
     chains, clusters, faults = [], [], []
     for index, listener in enumerate(spec.get("listeners", ())[: None if transparent else 1]):
         mapping = listener["portMapping"]
         name = cluster_name(view.name, "ingress", node, mapping["port"], mapping["protocol"])
         match = {"destination_port": mapping["port"]} if transparent else {}
         try:
-            chains += filter_chains(listener, f"spec.listeners[{index}]", match, entry(listener, name, spec))
+            chains += filter_chains(listener, f"spec.listeners[{index}]", match, entry(listener, name, spec, segments))
         except Untranslatable as error:
             faults.append(Fault(path, str(error)))
             continue
@@ -72,7 +74,7 @@ def filter_chains(listener: Spec, where: str, match: Resource, entry: Resource) 
     return chains
 
 
-def entry(listener: Spec, cluster: str, spec: Spec) -> Resource:
+def entry(listener: Spec, cluster: str, spec: Spec, segments: dict[str, Any]) -> Resource:
     """Write the filter that leads from a listener's port to the application, within the listener's time-outs."""
     mapping = listener["portMapping"]
     stat_prefix = f"ingress/{mapping['port']}"
@@ -85,4 +87,4 @@ def entry(listener: Spec, cluster: str, spec: Spec) -> Resource:
         "virtual_hosts": [{"name": "application", "domains": ["*"], "routes": [route]}],
         "validate_clusters": False,  # listeners may be polled before clusters
     }
-    return http_connections(stat_prefix, access_log(spec), route_config=routes)
+    return http_connections(stat_prefix, access_log(spec), route_config=routes, **segments)

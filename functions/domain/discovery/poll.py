@@ -74,6 +74,7 @@ def poll_of(event: Mapping[str, Any], region: str) -> Poll:
             _number(metadata, "inboundPort", 65535),
             _number(metadata, "outboundPort", 65535),
             _number(metadata, "pollSeconds", LONGEST_INTERVAL),
+            _flag(metadata, "tracing"),
         ),
         str(asked.get("version_info", "")),
         tuple(names),
@@ -163,6 +164,14 @@ def _interception(metadata: Mapping[str, Any]) -> str:
             f"node.metadata.interception is {readable(str(value))}; it must be one of {', '.join(INTERCEPTIONS)}"
         )
     return str(value)
+
+
+def _flag(metadata: Mapping[str, Any], name: str) -> bool:
+    """Read what need not be said: no is what Envoys say that were started before there was a question."""
+    value = metadata.get(name, False)
+    if not isinstance(value, bool):
+        raise bad_request(f"node.metadata.{name} is {readable(str(value))}; it must be true or false")
+    return value
 
 
 def _number(metadata: Mapping[str, Any], name: str, most: int) -> int:

@@ -15,6 +15,7 @@ from domain.discovery.logs import access_log
 from domain.discovery.routes import tcp_destination
 from domain.discovery.services import Service
 from domain.discovery.terms import Fault, Moved, Options
+from domain.discovery.tracing import traced
 from domain.discovery.view import MeshView
 from domain.discovery.xds import (
     EXTENSIONS,
@@ -52,6 +53,7 @@ def proxy_egress(view: MeshView, path: str, options: Options) -> tuple[list[Reso
         http2_protocol_options={"allow_connect": True},
         http_filters=[resolving, ROUTER],
         **routed,
+        **traced(view, path, options),
     )
     listener = {
         "@type": LISTENER,

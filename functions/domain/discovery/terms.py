@@ -33,6 +33,8 @@ class Options:
     outbound_port: int = 15001
     poll_seconds: int = 5
     """How often it asks for its routes, which its listeners have to say."""
+    tracing: bool = False
+    """Whether somebody beside it takes segments for X-Ray."""
 
 
 @dataclass(frozen=True, order=True)

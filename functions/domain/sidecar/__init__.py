@@ -16,7 +16,7 @@ from domain.sidecar.injection import (
 )
 from domain.sidecar.removal import remove
 from domain.sidecar.settings import SidecarSettings, sidecar_for
-from domain.sidecar.tags import INJECTED_AS, INJECTED_BY, INJECTED_FROM, revision_tags
+from domain.sidecar.tags import INJECTED_AS, INJECTED_BY, INJECTED_FROM, revision_tags, unmarked
 from domain.sidecar.wanted import ENVOY, INTERCEPTIONS, PROXY, TRANSPARENT, Sidecar, listener_ports
 
 __all__ = [
@@ -43,4 +43,5 @@ __all__ = [
     "remove",
     "revision_tags",
     "sidecar_for",
+    "unmarked",
 ]

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.bootstrap import ADMIN_PORT
+from domain.discovery.tracing import DAEMON_PORT
 from domain.sidecar.wanted import COLLECTOR, MARK, USER, Sidecar
 
 IMAGE = "public.ecr.aws/aws-observability/aws-otel-collector:v0.48.0"
 NAMESPACE = "Meshift/Envoy"
 LOG_GROUP = "/meshift/envoy"
 MEMORY_MIB = 128
-DAEMON_PORT = 2000
 _AGENT_PORT = 9902
 REQUESTS, CLASSES = "envoy_cluster_upstream_rq_completed", "envoy_cluster_upstream_rq_xx"
 LATENCY = "envoy_cluster_upstream_rq_time"

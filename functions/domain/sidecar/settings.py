@@ -47,6 +47,7 @@ def sidecar_for(virtual_node: Mapping[str, Any], settings: SidecarSettings) -> S
             settings.discovery_poll_seconds,
             settings.interception,
             compress=settings.compress_polls,
+            tracing=settings.tracing,
         )
     return Sidecar(
         image=choose_image(settings.envoy_image, settings.region, settings.hosted),

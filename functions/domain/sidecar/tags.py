@@ -12,6 +12,7 @@ INJECTED_BY = PREFIX + "injected-by"
 INJECTED_AS = PREFIX + "injected-as"
 """`Injection.digest`, what it was registered as."""
 
+_MARKS = (INJECTED_FROM, INJECTED_BY, INJECTED_AS)
 _MOST_TAGS = 50
 
 
@@ -30,3 +31,12 @@ def revision_tags(tags: Mapping[str, str], marks: Mapping[str, str]) -> dict[str
             f"{_MOST_TAGS} that ECS allows; remove some"
         )
     return joined
+
+
+def unmarked(tags: Mapping[str, str]) -> dict[str, str]:
+    """Leave Meshift's marks out of a revision's tags.
+
+    >>> unmarked({"team": "b", "meshift:injected-by": "x"})
+    {'team': 'b'}
+    """
+    return revision_tags({key: value for key, value in tags.items() if key not in _MARKS}, {})

@@ -1,0 +1,81 @@
+"""Traffic that goes off a node before its service is redeployed, with Envoy or without: a small rollout of its own."""
+
+from typing import Any
+
+from domain.bootstrap import heard_seconds
+from domain.enrolment import mesh_id
+from domain.errors import ClaimHeld, Refused
+from domain.operations import ABORT
+from domain.planning import plan_away, routes_of
+from domain.weights import read_weights
+from gateways.mesh import Mesh
+from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
+from handlers.siblings import healthy_tasks
+from handlers.wake import wake_paused
+from settings import Settings
+
+Document = dict[str, Any]
+_WAIT_SECONDS, _MOST_TURNS = 15, 1500
+"""Waiting for another rollout of the virtual service: six hours, which an execution's history can hold."""
+
+
+def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: Settings) -> Document | None:
+    """Plan to move the node's weight to its healthy siblings; None when it has none, or they could not carry it.
+
+    Answers Carries Traffic, with the `plan`; Wait, while another execution moves these weights.
+    """
+    subject = event["subject"]
+    table, name, candidate = RolloutTable(settings.rollout_table), subject["virtualService"], subject["virtualNode"]
+    claim, waiting = (mesh_id(subject), name, event["execution"]), WaitingRollouts(settings.rollout_table)
+    asked = waiting.signal(*claim) if event["turns"] else None
+    if asked and asked.name == ABORT:
+        waiting.leave(*claim)
+        raise Refused(f"aborted by {asked.by}: the service is left as it is")
+    if not any(weights[candidate] for weights in weights_of(mesh, subject).values()):
+        return None
+    try:
+        table.claim_virtual_service(*claim)
+    except ClaimHeld as error:
+        wake_paused(table.claim(*claim[:2]), event)
+        if event["turns"] >= _MOST_TURNS:
+            raise Refused(f"waited six hours, but {error}") from error
+        about = {key: event[key] for key in ("service", "cluster", "deployment")}
+        waiting.wait(*claim, {**about, "reason": str(error)}, _WAIT_SECONDS)
+        return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
+    if event["turns"]:
+        waiting.leave(*claim)
+    before = weights_of(mesh, subject)
+    away = plan_away(
+        before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]
+    )
+    if away is None or away == before:
+        table.release_virtual_service(*claim)
+        return None
+    plan = {
+        "virtualRouter": subject["virtualRouter"],
+        "routes": list(before),
+        "candidate": candidate,
+        "before": before,
+        "steps": [{"weights": away}],
+        "away": True,
+    }
+    table.record(*claim, "plan", plan)
+    kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}
+    table.keep_plan(*claim, {**kept, "plan": plan})
+    seconds = heard_seconds(settings.discovery_poll_seconds)
+    return {
+        "outcome": "Carries Traffic",
+        "reason": f"{candidate} carries traffic that its siblings take over while it is redeployed",
+        "plan": plan,
+        "position": {"step": 0, "from": -1},
+        "waitSeconds": seconds,
+    }
+
+
+def weights_of(mesh: Mesh, subject: Document) -> dict[str, dict[str, int]]:
+    """Read the weights, by route, of the routes that name the subject's node."""
+    moving = routes_of(
+        mesh.describe_routes(subject["virtualRouter"]), subject["virtualNode"], subject["virtualService"]
+    )
+    return {route["routeName"]: read_weights(route["spec"]) for route in moving}

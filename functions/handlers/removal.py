@@ -1,0 +1,104 @@
+"""The way out of the mesh: the sidecar of a service that is not enrolled any more is taken out. For inject_envoy.
+
+Node, routes and virtual service stay, the node at weight 0; its name is given back when nothing of it runs any more.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from domain.deployment import primary
+from domain.enrolment import is_enrolled, mesh_id, read_tags, refuse_controller
+from domain.errors import NotFound, Refused
+from domain.leaving import Known, refuse_encrypted
+from domain.sidecar import is_injected, remove, unmarked
+from gateways import ecs
+from gateways.enrolled import Enrolled
+from gateways.mesh import Mesh
+from gateways.remembered import Remembered
+from handlers.away import take_traffic_off, weights_of
+from observability import metrics
+from settings import Settings
+
+Document = dict[str, Any]
+
+
+def remove_envoy(event: Document, settings: Settings) -> Document:
+    """Remove, once; answers as injection does. Nothing To Do where no sidecar is."""
+    service = ecs.describe_service(event["service"], event["cluster"])
+    arn, current, enrolled = service["serviceArn"], primary(service), Enrolled(settings.rollout_table)
+    known = enrolled.known(arn)
+    if current is None or known is None:
+        raise NotFound(f"service {service['serviceName']} has no primary deployment, or was never enrolled")
+    if (known.removed, known.removed_by) == (current["taskDefinition"], event["execution"]):
+        return _answer("Redeployed", f"{current['taskDefinition']} was made by an earlier try")
+    overtaken = _overtaken(event, service)
+    if overtaken:
+        return overtaken
+    refuse_controller(service)
+    revision, tags = ecs.describe_task_definition(current["taskDefinition"])
+    if not is_injected(revision):
+        if current.get("rolloutState") == "COMPLETED":
+            leave(known, settings)
+        return _answer("Nothing To Do", f"the service is not enrolled, and {current['taskDefinition']} has no Envoy")
+    if Remembered(settings.rollout_table).rolled_back(arn) == event["deployment"] and not event.get("retagged"):
+        raise Refused(
+            f"ECS rolled the service back to {current['taskDefinition']}; it keeps its Envoy until you deploy again"
+        )
+    if not event.get("plan"):
+        answer = _clear(event, service, settings)
+        if answer is not None:
+            return answer
+    registered = ecs.register_task_definition(remove(revision), unmarked(tags))
+    overtaken = _overtaken(event, ecs.describe_service(arn, event["cluster"]))
+    if overtaken:
+        return overtaken
+    enrolled.remember_removed(arn, registered, event["execution"])
+    ecs.update_service(arn, event["cluster"], registered)
+    metrics.add_metric("EnvoyRemoved", MetricUnit.Count, 1)
+    return _answer("Redeployed", f"{registered} is without Envoy: the service is not enrolled any more")
+
+
+def leave(known: Known, settings: Settings) -> None:
+    """Note that nothing of a service's sidecar runs any more: its node's name is free, its history begins anew."""
+    remembered = Remembered(settings.rollout_table)
+    if known.subject:
+        remembered.release_virtual_node(mesh_id(known.subject), known.subject["virtualNode"], known.service)
+    remembered.forget_finished(known.service)
+    remembered.forget_moved_away(known.service)
+    Enrolled(settings.rollout_table).remember_left(known.service)
+
+
+def _clear(event: Document, service: Document, settings: Settings) -> Document | None:
+    """Have the traffic taken off the node, if it is still the service's own and somebody else can carry it."""
+    subject, mesh = event["subject"], Mesh.of(event["subject"], settings)
+    owner = Remembered(settings.rollout_table).service_of(mesh_id(subject), subject["virtualNode"])
+    if owner != service["serviceArn"] or subject["virtualRouter"] is None or not _carries_traffic(mesh, subject):
+        return None
+    answer = take_traffic_off(event, service, mesh, settings)
+    if answer is None:
+        refuse_encrypted(mesh.describe_virtual_node(subject["virtualNode"]))
+    return answer
+
+
+def _carries_traffic(mesh: Mesh, subject: Document) -> bool:
+    """Say whether a route gives the node weight; who took it out of the mesh already has seen to that."""
+    try:
+        weights = weights_of(mesh, subject)
+    except (NotFound, Refused):
+        return False
+    return any(each[subject["virtualNode"]] for each in weights.values())
+
+
+def _overtaken(event: Document, service: Document) -> Document | None:
+    current = primary(service)
+    if current is None or current["id"] != event["deployment"]:
+        newer = current["id"] if current else "none"
+        return _answer("Superseded", f"deployment {newer} took the place of {event['deployment']}")
+    if is_enrolled(read_tags(service.get("tags", []))):
+        return _answer("Superseded", "the service is enrolled again")
+    return None
+
+
+def _answer(outcome: str, reason: str) -> Document:
+    return {"outcome": outcome, "reason": reason}

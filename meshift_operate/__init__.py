@@ -1,1 +1,0 @@
-"""The command by which operators pause, abort and promote rollouts: `python -m meshift_operate`."""
