@@ -112,7 +112,13 @@ def test_as_many_may_be_slow_as_p99_means(found, verdict):
 
 @pytest.mark.parametrize(
     ("p99", "more", "bound"),
-    [(40.0, {}, "80"), (1.0, {}, "11"), (40.0, {"max": 60}, "60"), (40.0, {"max": 250}, "80")],
+    [
+        (40.0, {}, "80"),
+        (1.0, {}, "11"),
+        (40.0, {"max": 60}, "60"),
+        (40.0, {"max": 250}, "80"),
+        (1234567.8, {}, "2469135.6"),
+    ],
 )
 def test_slow_is_what_the_stable_sides_p99_of_the_fuller_hour_says(p99, more, bound):
     check = parse_check({"envoy": "p99", "above": 2, **more}, 3)
