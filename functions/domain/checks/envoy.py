@@ -135,7 +135,8 @@ class P99Check(EnvoyCheck):
         if bound is None:
             return self._weighed([], requests, f"{self.name}: {requests:.0f} requests, and nothing to compare with")
         slow = _sum(found.step, self._slow)
-        said = f"{self.name}: {_of(slow, requests)} to {watch.candidate} took longer than {bound:.12g} ms, {SLOWER:.0%} may"
+        said = f"{self.name}: {_of(slow, requests)} to {watch.candidate} took longer than {bound:.12g} ms"
+        said += f", {SLOWER:.0%} may"
         verdicts = []
         if requests:
             verdicts.append(_verdict(interval(slow, requests)[0] > SLOWER, slow / requests <= SLOWER))
