@@ -112,9 +112,12 @@ def caller():
     return f"arn:aws:iam::123456789012:user/{os.environ['AWS_ACCESS_KEY_ID']}"
 
 
-def executing(aws, status="RUNNING", state="Bake", **output):
+PLANNED = {"plan": PLAN, "position": POSITION, "reason": ""}
+
+
+def executing(aws, status="RUNNING", state="Bake", document=PLANNED, **output):
     """Let Step Functions tell of an execution that moto does not run."""
-    entered = {"name": state, "input": json.dumps({"plan": PLAN, "position": POSITION, "reason": ""})}
+    entered = {"name": state, "input": json.dumps(document)}
     event = {"id": 1, "timestamp": 4102444800, "type": "WaitStateEntered", "stateEnteredEventDetails": entered}
     found = {"executionArn": CLAIM[2], "stateMachineArn": "m", "status": status, "startDate": 1, **output}
     answers = ExitStack()
@@ -221,10 +224,13 @@ def test_what_waits_for_its_turn_is_shown_after_what_is_at_work(aws, stack, roll
     reason = "serviceb.apps.local is in the hands of execution ecs-svc-1-1"
     about = {"service": "s", "cluster": "apps", "deployment": "ecs-svc/2", "reason": reason}
     WaitingRollouts("rollouts").wait(*WHERE, later, about, 30)
-    with executing(aws):
+    with executing(aws, state="Wait Its Turn", document={"reason": reason}):
         first, second = json.loads(run("status", "--json"))
+        assert f"  waits: {reason}\n" in run("status")
     assert (first["execution"], first["waits"]) == (CLAIM[2], False)
     assert (second["execution"], second["waits"]) == (later, True)
+    with executing(aws):  # its turn has come
+        assert [each["waits"] for each in json.loads(run("status", "--json"))] == [False, False]
 
 
 def test_an_approval_without_a_gate_is_refused(stack, rollout, run):
