@@ -1,7 +1,7 @@
 """What the Envoys of tasks count, as CloudWatch metrics: the very metrics that the collector beside them publishes.
 
-Requests to a virtual node that were answered, as its callers' Envoys count them, and those by class of answer; every
-second here, every minute there (functions/domain/sidecar/collector.py).
+Requests to a virtual node that were answered, as its callers' Envoys count them, those by class of answer, and how long
+the answers took; every second here, every minute there (functions/domain/sidecar/collector.py).
 """
 
 import logging
@@ -15,16 +15,17 @@ from urllib.parse import quote
 from ministack.core import responses
 from ministack.services import cloudwatch
 
-from domain.sidecar.collector import CLASSES, NAMESPACE, REQUESTS
+from domain.sidecar.collector import CLASSES, LATENCY, NAMESPACE, REQUESTS
 from local import envoys
 from local.dataplane import PLANE
 from local.patching import expect
 from local.settings import REGION
 
-_PATTERN = r"^cluster\.([^/]+)/virtualNode/([^/]+)/\d+/\w+\.upstream_rq_(?:completed|([2-5])xx)$"
-_COUNTER = re.compile(_PATTERN)
-Counts = dict[tuple[str, str], Counter[str]]
-"""Answers of each mesh and node: all (""), and by class (the first digit of the status)."""
+_PATTERN = r"^cluster\.([^/]+)/virtualNode/([^/]+)/\d+/\w+\.upstream_rq_(?:completed|([2-5])xx|time)$"
+_NAMED = re.compile(_PATTERN)
+_ALL = "all"
+Counts = dict[tuple[str, str], Counter[str | float]]
+"""Answers of each mesh and node: all of them, by class (the first digit of the status), and by milliseconds."""
 log = logging.getLogger("meshift.statistics")
 
 
@@ -35,18 +36,26 @@ def install() -> None:
 
 
 def counts_of(statistics: dict[str, Any]) -> Counts:
-    """Read what an Envoy's administration says.
+    """Read what an Envoy's administration says; what lies in a bucket took as long as its middle.
 
-    >>> name = "cluster.apps/virtualNode/serviceB/80/http2.upstream_rq_5xx"
-    >>> counts_of({"stats": [{"name": name, "value": 3}, {"histograms": {}}]})
-    {('apps', 'serviceB'): Counter({'5': 3})}
+    >>> name = "cluster.apps/virtualNode/serviceB/80/http2.upstream_rq_"
+    >>> bucket = {"lower_bound": 50, "width": 1, "count": 2}
+    >>> details = [{"name": f"{name}time", "totals": [bucket], "intervals": []}]
+    >>> counts_of({"stats": [{"name": f"{name}5xx", "value": 3}, {"histograms": {"details": details}}]})
+    {('apps', 'serviceB'): Counter({'5': 3, 50.5: 2})}
     """
     found: Counts = {}
     for each in statistics["stats"]:
-        named = _COUNTER.fullmatch(each.get("name", ""))
+        named = _NAMED.fullmatch(each.get("name", ""))
         if named:
             mesh, node, digit = named.groups("")
-            found.setdefault((mesh, node), Counter())[digit] += each["value"]
+            found.setdefault((mesh, node), Counter())[digit or _ALL] += each["value"]
+        for histogram in each.get("histograms", {}).get("details", []):
+            named = _NAMED.fullmatch(histogram["name"])
+            if named:
+                counts = found.setdefault((named[1], named[2]), Counter())
+                for bucket in histogram["totals"]:
+                    counts[bucket["lower_bound"] + bucket["width"] / 2] += bucket["count"]
     return found
 
 
@@ -62,22 +71,28 @@ def news_of(before: Counts, now: Counts) -> Counts:
 
 def metric_data(news: Counts) -> list[dict[str, Any]]:
     """Write metric data: all classes of answers, for that none was bad is news, too."""
-    return [
-        _datum(float(counts[digit]), {"mesh": mesh, "node": node}, digit)
-        for (mesh, node), counts in news.items()
-        for digit in ("", "2", "3", "4", "5")
-    ]
+    data = []
+    for (mesh, node), counts in news.items():
+        where = {"mesh": mesh, "node": node}
+        data.append(_datum(REQUESTS, where, Value=float(counts[_ALL]), Unit="Count"))
+        for digit in ("2", "3", "4", "5"):
+            by_class = where | {"envoy_response_code_class": digit}
+            data.append(_datum(CLASSES, by_class, Value=float(counts[digit]), Unit="Count"))
+        took = {millis: count for millis, count in counts.items() if isinstance(millis, float)}
+        if took:
+            values, times = [*took], [float(count) for count in took.values()]
+            data.append(_datum(LATENCY, where, Values=values, Counts=times, Unit="Milliseconds"))
+    return data
 
 
-def _datum(value: float, dimensions: dict[str, str], digit: str) -> dict[str, Any]:
-    by_class = {"envoy_response_code_class": digit} if digit else {}
-    named = [{"Name": name, "Value": each} for name, each in (dimensions | by_class).items()]
-    return {"MetricName": CLASSES if digit else REQUESTS, "Dimensions": named, "Value": value, "Unit": "Count"}
+def _datum(metric: str, dimensions: dict[str, str], **measured: Any) -> dict[str, Any]:
+    named = [{"Name": name, "Value": each} for name, each in dimensions.items()]
+    return {"MetricName": metric, "Dimensions": named, **measured}
 
 
 def _read() -> None:
     before: dict[str, Counts] = {}
-    path = f"/stats?format=json&filter={quote(_PATTERN)}"
+    path = f"/stats?format=json&histogram_buckets=detailed&filter={quote(_PATTERN)}"
     while True:
         time.sleep(1)
         for running in (each for each in PLANE.all() if each.envoy):

@@ -57,6 +57,14 @@ def last_state(execution_arn: str) -> tuple[str, datetime, dict[str, Any]] | Non
     return None
 
 
+def ended(execution_arn: str) -> dict[str, str]:
+    """Return an execution's status, and what it put out, as far as it did: `{"status", "outcome", "reason"}`."""
+    found = client("stepfunctions").describe_execution(executionArn=execution_arn)
+    output = json.loads(found.get("output") or "{}")
+    reason = output.get("reason") or found.get("cause") or "it put out nothing"
+    return {"status": str(found["status"]), "outcome": output.get("outcome", ""), "reason": reason}
+
+
 def wake(token: str) -> None:
     """Let a task that waits for this token go on; one that does so already is left alone."""
     try:

@@ -1,11 +1,13 @@
 """check_health: is the candidate well, and what comes next?"""
 
 import os
+import time
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.checks import parse_checks
+from domain.checks import HOUR, Watch, dry_runs, parse_checks
+from domain.deployment import primary
 from domain.enrolment import mesh_id
 from domain.errors import MeshiftError, NotFound
 from domain.health import judge
@@ -14,49 +16,93 @@ from domain.weights import own_weights
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
-from handlers.checks import run_checks
+from handlers.checks import run_checks, tell_results
 from observability import logger, metrics, tell_execution
 from settings import Settings
+
+Document = dict[str, Any]
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: Document, context: LambdaContext) -> Document:
     """Check once.
 
-    Takes the execution's document with `plan` and `position`; returns `{"next", "position", "outcome", "reason"}`,
-    `next` being Bake, Shift, Gate, Pause, Clean Up, Promote, Roll Back or Freeze.
+    Takes the execution's document with `plan` and `position`; returns `{"next", "position", "outcome", "reason",
+    "checked"}`, `next` being Bake, Shift, Gate, Pause, Clean Up, Promote, Roll Back or Freeze; `checked` is what the
+    checks found, and what is remembered of hooks.
     """
     tell_execution(event)
-    settings, plan = Settings.from_env(os.environ), event["plan"]
+    settings, plan, subject = Settings.from_env(os.environ), event["plan"], event["subject"]
     try:
         service = ecs.describe_service(event["service"], event["cluster"])
         tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     except NotFound:
         service, tasks = None, []
-    health = judge(service, event["deployment"], tasks, run_checks(parse_checks(plan["checks"])))
-    subject = event["subject"]
+    routes, memories = _routes(subject, plan, settings), event.get("checked", {}).get("hooks", {})
+    watch = _watch(event, service, routes, settings) if service and routes and _has_begun(event) else None
+    results, memories = run_checks(parse_checks(plan["checks"]), watch, memories) if watch else ([], memories)
+    health = judge(service, event["deployment"], tasks, results)
     table = RolloutTable(settings.rollout_table)
     claim = table.claim(mesh_id(subject), subject["virtualService"])
     mine = claim if claim and claim["execution"] == event["execution"] else None
     signal = mine["signal"] if mine else None
-    decision = decide(plan, event["position"], health, _weights(subject, plan, settings), signal)
+    decision = decide(plan, event["position"], health, _weights(plan, routes), signal)
     if mine and mine["token"] and decision.what not in ("Gate", "Pause"):
         table.keep_token(mesh_id(subject), subject["virtualService"], event["execution"], None)
-    logger.info(decision.what, position=decision.position, reason=decision.reason)
+    reason = "; ".join(part for part in (decision.reason, dry_runs(results)) if part)
+    logger.info(decision.what, position=decision.position, reason=reason)
     return {
         "next": decision.what,
         "position": decision.position,
         "outcome": decision.outcome,
-        "reason": decision.reason,
+        "reason": reason,
+        "checked": {"hooks": memories, "results": tell_results(results, event, table)},
     }
 
 
-def _weights(subject: dict[str, Any], plan: dict[str, Any], settings: Settings) -> dict[str, dict[str, int]] | None:
+def _has_begun(event: Document) -> bool:
+    """Say whether a step's weights are in the routes: at a gate before the first, there is nothing yet to check."""
+    return "gate" not in event["position"] or event["position"]["from"] >= 0
+
+
+def _routes(subject: Document, plan: Document, settings: Settings) -> dict[str, Document] | None:
     mesh = Mesh.of(subject, settings)
     try:
-        routes = {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}
-        return {name: own_weights(route["spec"], plan["before"][name]) for name, route in routes.items()}
+        return {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}
     except MeshiftError as error:
         logger.warning("The weights cannot be read", reason=str(error))
         return None
+
+
+def _weights(plan: Document, routes: dict[str, Document] | None) -> dict[str, dict[str, int]] | None:
+    try:
+        return {
+            name: own_weights(route["spec"], plan["before"][name]) for name, route in (routes or {}).items()
+        } or None
+    except MeshiftError as error:
+        logger.warning("The weights cannot be read", reason=str(error))
+        return None
+
+
+def _watch(event: Document, service: Document, routes: dict[str, Document], settings: Settings) -> Watch:
+    plan, subject, position, now = event["plan"], event["subject"], event["position"], time.time()
+    step = position["from"] if "gate" in position else position["step"]
+    current = primary(service)
+    written = max(route["metadata"]["lastUpdatedAt"].timestamp() for route in routes.values())
+    before = [node for weights in plan["before"].values() for node, weight in weights.items() if weight]
+    return Watch(
+        mesh=subject["mesh"],
+        virtual_service=subject["virtualService"],
+        candidate=plan["candidate"],
+        stable=tuple(sorted({*before} - {plan["candidate"]})),
+        weights=plan["steps"][step]["weights"][plan["routes"][0]],
+        step=step,
+        last=step + 1 == len(plan["steps"]),
+        began=max(written, now - HOUR),
+        now=now,
+        service=event["service"],
+        task_definition=current["taskDefinition"] if current else "",
+        execution=event["execution"],
+        envoys_tell=settings.hosted,
+    )

@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -669,6 +670,25 @@ def test_settings_that_make_no_sense_are_refused(empty_aws):
         empty_aws.settings(deploymentSeconds="long")
     with pytest.raises(LocalAwsError, match="unknown setting"):
         empty_aws.settings(speed=1)
+
+
+def test_metric_math_and_counts_within_bounds_are_known(account):
+    cloudwatch, now = account.client("cloudwatch"), int(time.time())
+    took = {"MetricName": "Took", "Values": [10.0, 20.0, 30.0], "Counts": [5.0, 3.0, 2.0], "Timestamp": now}
+    bad = {"MetricName": "Bad", "Value": 4.0, "Timestamp": now}
+    cloudwatch.put_metric_data(Namespace="Math", MetricData=[took, bad])
+
+    def query(name, metric, stat):
+        measured = {"Metric": {"Namespace": "Math", "MetricName": metric}, "Period": 3600, "Stat": stat}
+        return {"Id": name, "MetricStat": measured, "ReturnData": name == "slow"}
+
+    queries = [query("slow", "Took", "TC(10:)"), query("all", "Took", "SampleCount"), query("bad", "Bad", "Sum")]
+    queries.append({"Id": "share", "Expression": "100 * bad / (all + 0)"})
+    read = partial(cloudwatch.get_metric_data, StartTime=now - 60, EndTime=now + 60)
+    found = {each["Id"]: each["Values"] for each in read(MetricDataQueries=queries)["MetricDataResults"]}
+    assert found == {"slow": [5.0], "share": [40.0]}
+    with pytest.raises(ClientError, match="local AWS does not know"):
+        read(MetricDataQueries=[queries[2], {"Id": "odd", "Expression": "ANOMALY_DETECTION_BAND(bad)"}])
 
 
 def test_an_alarm_looks_at_the_metrics_of_its_own_dimensions(account):

@@ -3,17 +3,21 @@
 The tasks are those of local AWS's data plane (local/dataplane.py); requests never stop while these tests run.
 """
 
+import json
 import os
+import re
 import signal
 import subprocess
 import time
+import urllib.parse
+import urllib.request
 from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from domain.bootstrap import REQUEST_SECONDS
-from domain.sidecar.collector import NAMESPACE, REQUESTS
+from domain.sidecar.collector import LATENCY, NAMESPACE, NATIVE_HISTOGRAMS, REQUESTS
 from local.callers import NOBODY, Callers
 from local.tutorial import Tutorial
 from tests.e2e.conftest import wait_for
@@ -126,8 +130,7 @@ def promoted(shop, load):
 @pytest.fixture(scope="module")
 def rolled_back(shop, load, promoted):
     """A bad version of shop1, which carries nothing, is deployed; half of its answers are 500."""
-    shop.story.alarm_on_errors("shop1-5xx", "shop1", MESH)
-    checks = [{"alarm": "shop1-5xx"}]
+    checks = [{"envoy": "errorRate", "above": 0.05}, {"envoy": "p99", "above": 5, "dryRun": True}]
     shop.story.write_policy("traffic", steps=[{"weight": 25, "bakeSeconds": 20}], checks=checks)
     shop.deploy("shop1", "shop:bad")
     shop.outcome(shop.first, "Redeployed", "Refused", known=2)
@@ -150,6 +153,21 @@ def test_a_task_answers_through_two_envoys_with_the_bootstrap_that_was_injected(
     )
     expected = envoy["command"][3].replace('"port_value":9901', f'"port_value":{task["admin"]}')
     assert f"--config-yaml {expected} " in shown.stdout
+
+
+def test_envoy_answers_the_collectors_scrape_with_native_histograms(shop, load):
+    """No other format has them; the header is what the collector's receiver sends for PrometheusProto."""
+    (task,) = shop.tasks("caller")
+    parameters = urllib.parse.urlencode(NATIVE_HISTOGRAMS["params"], doseq=True)
+    accept = (
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.2,*/*;q=0.1"
+    )
+    url = f"http://127.0.0.1:{task['admin']}/stats/prometheus?{parameters}"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"accept": accept}), timeout=5) as answer:
+        assert answer.headers["content-type"].startswith("application/vnd.google.protobuf")
+        families = answer.read()
+    assert LATENCY.encode() in families
+    assert f"{MESH}/virtualNode/shop1/8080/http2".encode() in families
 
 
 def test_ecs_says_that_envoy_is_healthy_because_its_check_passed(shop, load):
@@ -178,7 +196,8 @@ def test_traffic_follows_the_weights_of_a_rollout_within_statistical_error(load,
 def test_a_bad_version_is_rolled_back_by_what_envoys_counted(load, rolled_back):
     seen, output = rolled_back
     assert output["outcome"] == "Rolled Back"
-    assert output["reason"] == "in alarm: shop1-5xx"
+    assert output["reason"].startswith("errorRate: ")
+    assert "to shop1 failed" in output["reason"]
     assert [weight for weight, _ in seen[:2]] == [0, 25]
     counts, errors = load.since(0)
     assert counts["shop:bad"] > 0
@@ -187,6 +206,20 @@ def test_a_bad_version_is_rolled_back_by_what_envoys_counted(load, rolled_back):
     before = time.time()
     time.sleep(1)
     assert load.since(before)[0].keys() == {"shop:2"}
+
+
+def test_envoys_latency_was_compared_in_a_dry_run(shop, rolled_back):
+    (running,) = shop.story.executions(shop.first, 3)
+    history = shop.story.dynamodb.query(
+        TableName=shop.story.table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"virtualService#{MESH}#{SERVICE}"}},
+    )["Items"]
+    lines = [json.loads(each["document"]["S"]) for each in history if each["sk"]["S"].endswith("#check")]
+    (told, *_) = [each for each in reversed(lines) if each["name"] == "p99" and each["verdict"] != "no data"]
+    assert told["dryRun"]
+    assert re.search(r"p99: \d+ of \d\d+ requests \(.*\) to shop1 took longer than \d+", told["reason"])
+    assert running["output"]["outcome"] == "Rolled Back"
 
 
 def test_the_first_request_on_new_weights_comes_within_two_polls_and_a_second(load, rolled_back):

@@ -24,7 +24,9 @@ AWS = {
         {f"Executions{how}" for how in ("Started", "Succeeded", "Failed", "Aborted", "TimedOut")},
     ),
 }
-SEARCH = re.compile(r"""SEARCH\('\{([\w/]+),([\w,]+)\} MetricName="(\w+)"(?: \w+="\w+")?', '(Sum|Average)', (\d+)\)""")
+SEARCH = re.compile(
+    r"""SEARCH\('\{([\w/]+),([\w,]+)\} MetricName="(\w+)"(?: \w+="\w+")?', '(Sum|Average|p99)', (\d+)\)"""
+)
 
 
 def resolved(value, conditions):
@@ -77,7 +79,7 @@ def emitted(capsys):
 def names_in_handlers():
     """All names that handlers give to metrics; those that are computed are computed here too, by the same words."""
     values = [{"result": {"outcome": outcome}} for outcome in OUTCOMES]
-    values += [{"decision": decision} for decision in ("ACCEPTED", "PENDING")]
+    values += [{"decision": decision} for decision in ("ACCEPTED", "EXPIRED", "REJECTED")]
     names = set()
     for path in (ROOT / "functions" / "handlers").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -97,7 +99,7 @@ def test_the_body_is_json_whatever_the_parameters(truth):
     assert {widget["type"] for widget in widgets} == {"metric"}
     assert all(widget["properties"]["region"] == "<AWS::Region>" for widget in widgets)
     assert all(0 < widget["width"] <= 24 for widget in widgets)
-    assert len(widgets) == 8 + 1 + 2 * conditions["IsHosted"] + 2 * conditions["PublishesMetrics"]
+    assert len(widgets) == 8 + 1 + 2 * conditions["IsHosted"] + 3 * conditions["PublishesMetrics"]
 
 
 def test_what_a_condition_leaves_out_is_not_referred_to():
@@ -156,7 +158,7 @@ def test_only_metrics_are_searched_for_in_words_that_are_understood_here():
         if "expression" in entry[0]
     ]
     assert [each for each in expressions if not SEARCH.fullmatch(each)] == ["FILL(told, REPEAT)"]
-    assert len(expressions) == 4
+    assert len(expressions) == 5
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles", "Duration"])

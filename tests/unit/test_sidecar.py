@@ -302,6 +302,19 @@ def test_upstream_envoys_statistics_are_read_from_its_administration():
     assert "awsxray" not in collector["environment"][0]["value"]
 
 
+def test_upstream_envoys_latency_reaches_cloudwatch_as_native_histograms_and_differences():
+    wanted = Sidecar("envoy:1", NODE, (80,), bootstrap=BOOTSTRAP, metrics=True)
+    collector = inject(task_definition(), ENROLMENT, wanted).task_definition["containerDefinitions"][-1]
+    configuration = json.loads(collector["environment"][0]["value"])
+    (scrape,) = configuration["receivers"]["prometheus"]["config"]["scrape_configs"]
+    (kept, *_) = scrape["metric_relabel_configs"]
+    assert re.fullmatch(kept["regex"], "envoy_cluster_upstream_rq_time;apps/virtualNode/serviceB/80/http2")
+    assert scrape["params"] == {"histogram_buckets": ["prometheusnative"]}
+    assert (scrape["scrape_native_histograms"], scrape["scrape_protocols"]) == (True, ["PrometheusProto"])
+    assert configuration["service"]["pipelines"]["metrics"]["processors"] == ["cumulativetodelta"]
+    assert configuration["processors"]["cumulativetodelta"]["include"]["metrics"] == ["envoy_cluster_upstream_rq_time"]
+
+
 def test_a_task_that_has_an_xray_daemon_gets_no_second_one():
     daemon = {"name": "xray-daemon", "image": "xray", "memory": 64, "essential": False}
     wanted = Sidecar("envoy:1", NODE, (80,), tracing=True)

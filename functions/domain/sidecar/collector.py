@@ -18,11 +18,22 @@ LOG_GROUP = "/meshift/envoy"
 MEMORY_MIB = 128
 _AGENT_PORT = 9902
 REQUESTS, CLASSES = "envoy_cluster_upstream_rq_completed", "envoy_cluster_upstream_rq_xx"
-"""Requests to a virtual node that were answered, as its callers' Envoys count them, and those by class of answer.
+LATENCY = "envoy_cluster_upstream_rq_time"
+"""Requests to a virtual node that were answered, as its callers' Envoys count them, those by class of answer, and how
+many milliseconds the answers took.
 
 Every series of CloudWatch costs, so nothing else is kept.
 """
-DIMENSIONS = {REQUESTS: ("mesh", "node"), CLASSES: ("mesh", "node", "envoy_response_code_class")}
+DIMENSIONS = {
+    REQUESTS: ("mesh", "node"),
+    CLASSES: ("mesh", "node", "envoy_response_code_class"),
+    LATENCY: ("mesh", "node"),
+}
+NATIVE_HISTOGRAMS = {
+    "params": {"histogram_buckets": ["prometheusnative"]},
+    "scrape_protocols": ["PrometheusProto"],
+    "scrape_native_histograms": True,
+}
 _CALLED = "([^/;]+)/virtualNode/([^/;]+)/.*"
 """The clusters of virtual nodes, as discovery names them."""
 
@@ -65,6 +76,7 @@ def has_daemon(containers: Sequence[Mapping[str, Any]]) -> bool:
 
 def _configuration(sidecar: Sidecar, tracing: bool, region: str) -> dict[str, Any]:
     receivers: dict[str, Any] = {}
+    processors: dict[str, Any] = {}
     exporters: dict[str, Any] = {}
     pipelines: dict[str, Any] = {}
     if sidecar.metrics:
@@ -79,13 +91,16 @@ def _configuration(sidecar: Sidecar, tracing: bool, region: str) -> dict[str, An
                 for name, dimensions in DIMENSIONS.items()
             ],
         }
-        pipelines["metrics"] = {"receivers": ["prometheus"], "exporters": ["awsemf"]}
+        # The exporter makes differences of counters itself, but not of histograms.
+        processors["cumulativetodelta"] = {"include": {"match_type": "strict", "metrics": [LATENCY]}}
+        pipelines["metrics"] = {"receivers": ["prometheus"], "processors": [*processors], "exporters": ["awsemf"]}
     if tracing:
         receivers["awsxray"] = {"endpoint": f"127.0.0.1:{DAEMON_PORT}", "transport": "udp"}
         exporters["awsxray"] = {"region": region}
         pipelines["traces"] = {"receivers": ["awsxray"], "exporters": ["awsxray"]}
     return {
         "receivers": receivers,
+        **({"processors": processors} if processors else {}),
         "exporters": exporters,
         "service": {"telemetry": {"metrics": {"level": "none"}}, "pipelines": pipelines},
     }
@@ -94,13 +109,16 @@ def _configuration(sidecar: Sidecar, tracing: bool, region: str) -> dict[str, An
 def _scrape(sidecar: Sidecar) -> dict[str, Any]:
     """Envoy's admin interface is on a socket in aws-appmesh-envoy, whose agent serves the statistics instead.
 
-    Its clusters have other names: there, all that a node calls is counted under the node itself. The collector reads
-    `$` as a variable of its environment, so it is doubled.
+    Its clusters have other names: there, all that a node calls is counted under the node itself, and how long it took
+    is not read. Of upstream Envoy native histograms are asked for, in the one format that knows them: these the
+    exporter hands to CloudWatch as values and counts, of which it makes percentiles; of others only their extremes
+    would remain. The collector reads `$` as a variable of its environment, so it is doubled.
     """
     upstream = sidecar.bootstrap is not None
     mesh, node = sidecar.resource_arn.split(":", 5)[5].split("/")[1::2]
-    names, called = f"({REQUESTS}|{CLASSES})", f";{_CALLED}" if upstream else ";.*"
-    rules = [{"source_labels": ["__name__", "envoy_cluster_name"], "regex": names + called, "action": "keep"}]
+    names, called = ((REQUESTS, CLASSES, LATENCY), _CALLED) if upstream else ((REQUESTS, CLASSES), ".*")
+    regex = f"({'|'.join(names)});{called}"
+    rules = [{"source_labels": ["__name__", "envoy_cluster_name"], "regex": regex, "action": "keep"}]
     for label, group in (("mesh", "$$1"), ("node", "$$2")) if upstream else ():
         cluster = {"source_labels": ["envoy_cluster_name"], "regex": _CALLED}
         rules.append({**cluster, "target_label": label, "replacement": group})
@@ -109,6 +127,7 @@ def _scrape(sidecar: Sidecar) -> dict[str, Any]:
         "job_name": "envoy",
         "scrape_interval": "60s",
         "metrics_path": "/stats/prometheus",
+        **(NATIVE_HISTOGRAMS if upstream else {}),
         "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"mesh": mesh, "node": node}}],
         "metric_relabel_configs": rules,
     }
