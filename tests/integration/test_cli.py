@@ -13,8 +13,10 @@ from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
 from handlers import operate
 from meshift.command import COMMANDS, main
+from meshift.doctor.of_stack import OF_HOSTED, OUTPUTS
 from tests.integration.conftest import answered
 from tests.shapes import SUBJECT
+from tests.template import template
 
 CLAIM = "apps", SUBJECT["virtualService"], "arn:aws:states:us-east-1:123456789012:execution:rollout:ecs-svc-1-1"
 WHERE = CLAIM[:2]
@@ -65,7 +67,7 @@ def stack(aws, url):
     """A stack that says where all this is; moto's App Mesh has no endpoint of its own."""
     topic = os.environ["TOPIC_ARN"]
     outputs = {"OperateUrl": url, "RolloutTable": "rollouts", "RolloutStateMachineArn": os.environ["STATE_MACHINE_ARN"]}
-    outputs |= {"NotificationTopicArn": topic, "DashboardName": "meshift"}
+    outputs |= {"NotificationTopicArn": topic, "DashboardName": "meshift", "FleetStateMachineArn": "fleet"}
     body = {
         "Parameters": {"ControlPlane": {"Type": "String"}, "MeshName": {"Type": "String"}},
         "Resources": {
@@ -186,6 +188,7 @@ def test_another_stack_is_bad_input(aws, run):
 def test_an_unknown_profile_is_one_line_and_exit_code_2(run, command):
     words = {
         "policy": ["check", "x"], "mesh": ["map"], "status": [], "watch": [], "doctor": [], "accept-share": ["arn"],
+        "fleet": ["plan"],
         "hand-over": ["apps", "--virtual-service", "x", "--cluster", "apps"],
     }  # fmt: skip
     run(command, *words.get(command, ["a", "b"]), "--profile", "nobody", code=2)
@@ -312,6 +315,10 @@ def test_a_mesh_is_drawn_as_text_and_into_a_file(stack, tutorial, run, capsys, t
 
 def levels(run):
     return {each["what"]: each["level"] for each in json.loads(run.out)}
+
+
+def test_doctor_wants_every_output_of_the_template():
+    assert {*OUTPUTS, *OF_HOSTED} == set(template()["Outputs"])
 
 
 def test_doctor_finds_nothing_missing_where_all_is_there(aws, stack, mesh, run):
