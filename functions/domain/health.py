@@ -61,6 +61,14 @@ def judge(
     return Health(healthy=healthy)
 
 
+def _silent(result: Result, on_no_data: str) -> bool:
+    return result.verdict == NO_DATA and result.on_no_data == on_no_data
+
+
+def _reasons(results: Sequence[Result]) -> str:
+    return "; ".join(result.reason for result in results)
+
+
 def answering(tasks: Sequence[Mapping[str, Any]]) -> int:
     """Count the running tasks, of any revision, whose Envoy is not known to be unhealthy; one may have none at all.
 
@@ -73,14 +81,6 @@ def answering(tasks: Sequence[Mapping[str, Any]]) -> int:
         )
         for task in tasks
     )
-
-
-def _silent(result: Result, on_no_data: str) -> bool:
-    return result.verdict == NO_DATA and result.on_no_data == on_no_data
-
-
-def _reasons(results: Sequence[Result]) -> str:
-    return "; ".join(result.reason for result in results)
 
 
 def envoy_health(tasks: Sequence[Mapping[str, Any]], task_definition: str) -> list[str]:

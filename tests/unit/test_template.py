@@ -275,7 +275,10 @@ def test_who_speaks_to_meshes_may_speak_to_those_of_other_accounts():
     speakers = {
         each["Properties"]["Role"]["Fn::GetAtt"][0]
         for each in FUNCTIONS.values()
-        if "Mesh.of(" in inspect.getsource(importlib.import_module(each["Properties"]["Handler"].rpartition(".")[0]))
+        if re.search(
+            r"Mesh\.of\(|present_weights\(",
+            inspect.getsource(importlib.import_module(each["Properties"]["Handler"].rpartition(".")[0])),
+        )
     }
     policy = template()["Resources"]["SharedMeshesPolicy"]["Properties"]
     assert {each["Ref"] for each in policy["Roles"]} == speakers
