@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from domain.errors import InvalidSetting
 
 if TYPE_CHECKING:
+    from domain.sharing import Trust
     from domain.sidecar import SidecarSettings
 
-_ACCOUNT = re.compile(r"\d{12}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,26 @@ class Settings:
     state_machine_arn: str
     dead_letter_queue_url: str
     trusted_accounts: frozenset[str]
+    trusted_organization: str | None
     share_resource_types: frozenset[str]
+    share_sweep_minutes: int
+    shared_functions: tuple[str, ...]
+    """Names of the functions by whose URLs a hosted mesh is reached."""
+    aws_endpoint: str | None
+    """Where all of AWS is, by the SDKs' own variable, which no template sets; None for where it really is."""
+
+    @property
+    def trust(self) -> "Trust":
+        """Whom they say to trust, and where the stack is."""
+        from domain.sharing import Trust
+
+        account, types = self.state_machine_arn.split(":")[4], self.share_resource_types
+        return Trust(self.trusted_accounts, self.trusted_organization, types, self.partition, self.region, account)
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the Region, for ARNs."""
+        return _partition(self.region)
 
     @property
     def sidecar(self) -> "SidecarSettings":
@@ -71,6 +92,9 @@ class Settings:
         for account in trusted:
             if not _ACCOUNT.fullmatch(account):
                 raise InvalidSetting(f"TrustedAccounts: {account!r} is not an account id of 12 digits")
+        organization = env.get("TRUSTED_ORGANIZATION", "").strip() or None
+        if organization is not None and not _ORGANIZATION.fullmatch(organization):
+            raise InvalidSetting(f"TrustedOrganization: {organization!r} is not an organization's id, o-…")
         return cls(
             region=env["AWS_REGION"],
             mesh_endpoint=env.get("MESH_ENDPOINT") or None,
@@ -92,7 +116,11 @@ class Settings:
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
             dead_letter_queue_url=env.get("DEAD_LETTER_QUEUE_URL", ""),
             trusted_accounts=frozenset(trusted),
+            trusted_organization=organization,
             share_resource_types=frozenset(_listed(env, "SHARE_RESOURCE_TYPES")),
+            share_sweep_minutes=int(env.get("SHARE_SWEEP_MINUTES", "60")),
+            shared_functions=tuple(_listed(env, "SHARED_FUNCTIONS")),
+            aws_endpoint=env.get("AWS_ENDPOINT_URL") or None,
         )
 
 

@@ -10,15 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from local import deploy, report
+from local import demo_shares, deploy, report
 from local.instance import ROOT, Instance, LocalAwsError, running
 from local.report import history
-from local.settings import CONSUMER, OWNER
-from local.traffic import BOUND, Traffic, is_within_error
+from local.settings import OWNER
+from local.traffic import BOUND, OBSERVED_SECONDS, Traffic, is_within_error
 from local.tutorial import HEADER_ROUTE, MESH, VIRTUAL_SERVICE, Tutorial, unweighted, wait_for
 
 STATE = ROOT / "build" / "demo" / "aws"
-STRANGER = "333333333333"
 TAGS = {
     "meshift:mesh": MESH,
     "meshift:virtual-service": VIRTUAL_SERVICE,
@@ -32,13 +31,13 @@ SERVICE_A = {
     "meshift:hostname": "servicea.apps.local",
     "meshift:backends": VIRTUAL_SERVICE,
 }
-STEPS = [{"weight": 25, "bakeSeconds": 6}, {"weight": 50, "bakeSeconds": 6}]
+BAKE_SECONDS = BOUND + OBSERVED_SECONDS
 """Long enough to see the traffic follow."""
-FIRST_STEPS = [{"weight": 25, "bakeSeconds": 18}, STEPS[1]]
+STEPS = [{"weight": 25, "bakeSeconds": BAKE_SECONDS}, {"weight": 50, "bakeSeconds": BAKE_SECONDS}]
+FIRST_STEPS = [{"weight": 25, "bakeSeconds": 15}, STEPS[1]]
 """A node that no Envoy has heard of gets its traffic later (docs/decisions/0007-discovery.md)."""
 ALARM, CHECK_SECONDS = "serviceb-5xx", 1
 DEPLOYMENT_SECONDS = 1.5
-CARD = "/meshift/meshes/apps"
 
 
 class Story:
@@ -115,7 +114,7 @@ def main() -> int:
 def tell(story: Story, aws: Instance) -> None:
     """Tell the chapters one after the other."""
     apps = Tutorial(aws)
-    apps.write_policy("quick", steps=FIRST_STEPS, finalBakeSeconds=6)
+    apps.write_policy("quick", steps=FIRST_STEPS, finalBakeSeconds=BAKE_SECONDS)
     apps.alarm_on_errors(ALARM, "serviceB")
     bystander = apps.create_service("bystander", "bystander:1", {"team": "other"})
     untouched = apps.service("bystander")["taskDefinition"]
@@ -126,9 +125,9 @@ def tell(story: Story, aws: Instance) -> None:
     bad_version_is_rolled_back(story, apps, stable, traffic)
     stopped_rollout_is_recovered(story, apps, stable)
     operator_steers(story, apps, stable)
-    traffic_goes_off_before_a_redeployment(story, aws, apps, stable, traffic)
+    traffic_goes_off_before_a_redeployment(story, apps, stable, traffic)
     requests_are_counted(story, traffic)
-    shares_are_answered(story, aws)
+    demo_shares.tell(story, aws)
     story.timeline |= history.follow(apps.happenings(), story.began, VIRTUAL_SERVICE)
     story.expect("rollouts of serviceBv2 beside its own", 0, len(apps.executions(candidate, known=2)))
     story.expect("an unenrolled service: its revision", untouched, apps.service("bystander")["taskDefinition"])
@@ -248,20 +247,13 @@ def operator_steers(story: Story, apps: Tutorial, arn: str) -> None:
     story.expect("its history", [(signal, OWNER) for signal in ("retry", "pause", "promote")], signals)
 
 
-def traffic_goes_off_before_a_redeployment(
-    story: Story, aws: Instance, apps: Tutorial, arn: str, traffic: Traffic
-) -> None:
-    """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile.
-
-    The pipeline's own deployment, without Envoy, takes as long as its traffic needs to leave; on AWS it takes minutes.
-    """
+def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: str, traffic: Traffic) -> None:
+    """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile."""
     with story.chapter("serviceB carries everything, and its next version is deployed"):
         known, began = len(apps.executions(arn)), time.time()
-        apps.write_policy("quick", steps=STEPS, finalBakeSeconds=6)
-        aws.settings(deploymentSeconds=16)
+        apps.write_policy("quick", steps=STEPS, finalBakeSeconds=BAKE_SECONDS)
         apps.deploy_image("serviceB", "serviceb:4")
         wait_for("its traffic goes to serviceBv2", lambda: apps.weights() == {"serviceB": 0, "serviceBv2": 100})
-        aws.settings(deploymentSeconds=DEPLOYMENT_SECONDS)
         story.tell("its traffic goes to serviceBv2 while Envoy is put in")
         bare = apps.containers("serviceB")
         redeployed = apps.outcome(arn, "Redeployed", "Refused", known=known)
@@ -288,24 +280,6 @@ def requests_are_counted(story: Story, traffic: Traffic) -> None:
     failed = {name: count for name, count in errors.items() if name != "serviceb:bad"}
     story.expect("requests that failed, but those to the bad version", {}, failed)
     story.expect("the bad version's answers of 500, through Envoy", True, errors["serviceb:bad"] > 0)
-
-
-def shares_are_answered(story: Story, aws: Instance) -> None:
-    """Share from the owner and from a stranger to the consumer."""
-    with story.chapter("the owner and a stranger share with the consumer"):
-        shares = {account: share(aws, account) for account in (OWNER, STRANGER)}
-        consumer = aws.client("ram", CONSUMER)
-
-        def statuses() -> dict[str, str]:
-            found = consumer.get_resource_share_invitations()["resourceShareInvitations"]
-            return {each["senderAccountId"]: each["status"] for each in found}
-
-        wait_for("the owner's share is accepted", lambda: statuses().get(OWNER) == "ACCEPTED")
-        received = consumer.list_resources(resourceOwner="OTHER-ACCOUNTS", resourceShareArns=[shares[OWNER]])
-        time.sleep(1)  # time enough for a wrong answer to the stranger
-    story.expect("the owner's share", "ACCEPTED", statuses()[OWNER])
-    story.expect("what the consumer received", [card_arn(OWNER)], [each["arn"] for each in received["resources"]])
-    story.expect("the stranger's share", "PENDING", statuses()[STRANGER])
 
 
 def watch_weights(story: Story, apps: Tutorial, arn: str, node: str, known: int) -> list[int]:
@@ -351,19 +325,6 @@ def queue_is_empty(aws: Instance) -> bool:
     urls = [url for url in sqs.list_queues()["QueueUrls"] if "DeploymentsQueue" in url]
     counts = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for url in urls]
     return bool(counts) and all(int(count) == 0 for each in counts for count in each.values())
-
-
-def card_arn(account: str) -> str:
-    """Return the ARN of an account's mesh card."""
-    return f"arn:aws:ssm:us-east-1:{account}:parameter{CARD}"
-
-
-def share(aws: Instance, account: str) -> str:
-    """Share an account's mesh card with the consumer; returns the share's ARN."""
-    answer = aws.client("ram", account).create_resource_share(
-        name=f"apps-of-{account}", resourceArns=[card_arn(account)], principals=[CONSUMER]
-    )
-    return str(answer["resourceShare"]["resourceShareArn"])
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "status": Command("meshift.status", "show the rollouts that are at work, and those that wait"),
+    "watch": Command("meshift.watch", "show one rollout until it ends"),
+    "history": Command("meshift.history", "show who moved which weight of a virtual service, when, and why"),
     **{name: Command("meshift.operate", what) for name, what in {
         "start": "roll out the deployment that a service has now",
         "pause": "keep the weights as they are until the next signal, a week at most",
@@ -44,6 +47,10 @@ COMMANDS = {
         "hand-over": "give a virtual node to a service, or a virtual service to a cluster",
         "accept-share": "accept an invitation of AWS RAM that waits for a person",
     }.items()},
+    "policy": Command("meshift.policy", "say what a rollout policy means: when which weight, what it takes and costs"),
+    "mesh": Command("meshift.mapping.command", "draw a mesh as text or SVG: `meshift mesh map`"),
+    "doctor": Command("meshift.doctor.command", "say what is missing in this account for Meshift to work"),
+    "fleet": Command("meshift.fleet", "bring all enrolled services to the wanted sidecar, in waves"),
     "import": Command("meshift.importing.command", "import a mesh into an App Mesh API such as Meshift's"),
     "inject": Command("meshift.injecting.command", "put Meshift's sidecar into a task definition"),
 }  # fmt: skip

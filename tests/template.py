@@ -37,6 +37,11 @@ def state_machine():
     return yaml.safe_load((ROOT / "statemachine" / "rollout.asl.yaml").read_text())
 
 
+@cache
+def fleet_machine():
+    return yaml.safe_load((ROOT / "statemachine" / "fleet.asl.yaml").read_text())
+
+
 def resources(kind):
     """The template's resources of one type, by logical id."""
     return {name: each for name, each in template()["Resources"].items() if each["Type"] == kind}

@@ -150,8 +150,15 @@ def refuse_unfit(service: Mapping[str, Any]) -> None:
         raise Refused(
             f"service {service['serviceName']} runs on ECS Anywhere (EXTERNAL), which has no proxy configuration"
         )
+    if str(service.get("platformFamily", "")).upper().startswith("WINDOWS"):
+        raise Refused(
+            f"service {service['serviceName']} runs on {service['platformFamily']}; Envoy's redirection needs LINUX"
+        )
     if service.get("schedulingStrategy") == "DAEMON":
-        raise Refused(f"service {service['serviceName']} is a DAEMON service; Meshift works with REPLICA services")
+        raise Refused(
+            f"service {service['serviceName']} is a DAEMON service, whose tasks are as many as its instances, whatever "
+            "weight they are to carry; Meshift works with REPLICA services"
+        )
     for deployment in service.get("deployments", []):
         if deployment["status"] == "PRIMARY" and deployment.get("serviceConnectConfiguration", {}).get("enabled"):
             raise Refused(

@@ -6,6 +6,7 @@ MeshiftError
 │   ├── InvalidPolicy  a rollout policy
 │   ├── InvalidSetting a stack parameter
 │   ├── InvalidEvent   an event that is none of ours, or not whole
+│   ├── InvalidCard    the mesh card of another account
 │   └── InvalidRequest what an operator asks for
 ├── NotFound           a resource that was named does not exist (any more)
 ├── Unanswered         AWS did not answer what may go unanswered
@@ -37,6 +38,10 @@ class InvalidSetting(Refused):
 
 class InvalidEvent(Refused):
     """An event lacks what its kind always carries."""
+
+
+class InvalidCard(Refused):
+    """What another account's mesh card says cannot be trusted."""
 
 
 class InvalidRequest(Refused):

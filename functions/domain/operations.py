@@ -9,10 +9,10 @@ from typing import Any
 from domain.errors import InvalidRequest
 
 PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE, APPROVE = "pause", "resume", "abort", "skip-wait", "promote", "approve"
-RETRY, START, HAND_OVER = "retry", "start", "hand-over"
+RETRY, START, HAND_OVER, ACCEPT_SHARE = "retry", "start", "hand-over", "accept-share"
 _STEERING = (PAUSE, RESUME, ABORT, SKIP_WAIT, PROMOTE, APPROVE)
-SIGNALS = (*_STEERING, RETRY, START, HAND_OVER)
-_FIELDS = {"mesh", "virtualService", "virtualNode", "signal", "service", "cluster", "execution"}
+SIGNALS = (*_STEERING, RETRY, START, HAND_OVER, ACCEPT_SHARE)
+_FIELDS = {"mesh", "virtualService", "virtualNode", "signal", "service", "cluster", "execution", "invitation"}
 _MESH = re.compile(r"[^\s/@#]{1,255}(@\d{12})?")
 
 
@@ -42,6 +42,8 @@ class Request:
     """Of `hand-over`: the node that goes to the service; without one the virtual service goes to the cluster."""
     execution: str = ""
     """Of what steers: the execution (ARN) that is meant, if another one is at work by now nothing happens."""
+    invitation: str = ""
+    """Of `accept-share`: ARN of an invitation of AWS RAM."""
 
     @property
     def steers(self) -> bool:
@@ -75,7 +77,7 @@ def parse_request(body: str | None, own_account: str) -> Request:
     for field in needed:
         if not document.get(field):
             raise InvalidRequest(f"{field}: missing; {signal} needs {' and '.join(needed)}")
-    if signal != START and not _MESH.fullmatch(document["mesh"]):
+    if signal not in (START, ACCEPT_SHARE) and not _MESH.fullmatch(document["mesh"]):
         raise InvalidRequest(f"mesh: {document['mesh']!r} is not a mesh's name, or NAME@ACCOUNT")
     return Request(
         signal=signal,
@@ -85,12 +87,15 @@ def parse_request(body: str | None, own_account: str) -> Request:
         cluster=document.get("cluster", ""),
         virtual_node=document.get("virtualNode", ""),
         execution=document.get("execution", ""),
+        invitation=document.get("invitation", ""),
     )
 
 
 def _needed(signal: str, document: Mapping[str, Any]) -> tuple[str, ...]:
     if signal == START:
         return "service", "cluster"
+    if signal == ACCEPT_SHARE:
+        return ("invitation",)
     if signal == HAND_OVER:
         return (
             ("mesh", "virtualNode", "service", "cluster")

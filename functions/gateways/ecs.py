@@ -11,6 +11,12 @@ from gateways.clients import client, error_code
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
 
+_FINAL = {
+    "AccessDeniedException", "ClientException", "InvalidParameterException", "PlatformUnknownException",
+    "PlatformTaskDefinitionIncompatibilityException", "ServiceNotActiveException", "ServiceNotFoundException",
+    "UnsupportedFeatureException",
+}  # fmt: skip
+"""Source: ECS's API model, errors of RegisterTaskDefinition and UpdateService."""
 _CONCURRENT = "Too many concurrent attempts"
 """Of a ClientException of RegisterTaskDefinition that is no fault of the request."""
 
@@ -42,6 +48,23 @@ def describe_services(service_arns: Sequence[str], cluster: str) -> list[dict[st
     return [dict(service) for service in answer["services"] if service["status"] == "ACTIVE"]
 
 
+def list_clusters() -> list[str]:
+    """Return the names of all clusters."""
+    pages = _ecs().get_paginator("list_clusters").paginate()
+    return [arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"]]
+
+
+def list_services(cluster: str) -> list[str]:
+    """Return the ARNs of all services of a cluster. Raises NotFound when it is gone."""
+    try:
+        pages = _ecs().get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
+        return [arn for page in pages for arn in page["serviceArns"]]
+    except ClientError as error:
+        if error_code(error) == "ClusterNotFoundException":
+            raise NotFound(f"cluster {cluster} does not exist") from error
+        raise
+
+
 def describe_cluster(name: str) -> dict[str, Any]:
     """Return one cluster in the shape of DescribeClusters. Raises NotFound."""
     clusters = _ecs().describe_clusters(clusters=[name])["clusters"]
@@ -71,15 +94,19 @@ def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[s
     try:
         return str(_ecs().register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"])
     except ClientError as error:
-        final = error_code(error) in ("ClientException", "InvalidParameterException", "AccessDeniedException")
-        if final and _CONCURRENT not in str(error):
+        if error_code(error) in _FINAL and _CONCURRENT not in str(error):
             raise Refused(f"ECS registers no new revision of {task_definition['family']}: {error}") from error
         raise
 
 
 def update_service(service_arn: str, cluster: str, task_definition_arn: str) -> None:
-    """Make a service deploy another revision."""
-    _ecs().update_service(cluster=cluster, service=service_arn, taskDefinition=task_definition_arn)
+    """Make a service deploy another revision. Raises Refused when ECS will not, and a retry would not help."""
+    try:
+        _ecs().update_service(cluster=cluster, service=service_arn, taskDefinition=task_definition_arn)
+    except ClientError as error:
+        if error_code(error) in _FINAL:
+            raise Refused(f"ECS does not deploy {task_definition_arn}: {error}") from error
+        raise
 
 
 def list_running_tasks(service_name: str, cluster: str) -> list[dict[str, Any]]:

@@ -1,13 +1,16 @@
 """The mesh: App Mesh's API, wherever it is served. The one file that knows where that is, and how it is signed for."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from domain.enrolment import mesh_id
 from domain.errors import NotFound, Refused
+from domain.mesh_cards import MeshCard, parse_card
 from gateways.clients import client, error_code
+from gateways.remembered import Remembered
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -25,16 +28,22 @@ class Mesh:
         """Name the mesh; `endpoint` and `signing_name` are None for AWS's own."""
         self.name = name
         self._mesh: dict[str, str] = {"meshName": name} | ({"meshOwner": owner} if owner else {})
-        self._where = endpoint, signing_name
+        self._where: Callable[[], tuple[str | None, str | None]] = lambda: (endpoint, signing_name)
 
     @classmethod
     def of(cls, subject: Mapping[str, Any], settings: Settings) -> "Mesh":
-        """Return the mesh of an execution's subject, where the stack's settings say that it is."""
-        return cls(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
+        """Return the mesh of an execution's subject, where the stack's settings say that it is.
+
+        A mesh that another account hosts is where its card says; while it is not shared, it is not found.
+        """
+        mesh = cls(subject["mesh"], subject["meshOwner"], settings.mesh_endpoint, settings.mesh_signing_name)
+        if subject["meshOwner"] and settings.mesh_signing_name:
+            mesh._where = partial(_shared, subject, settings)
+        return mesh
 
     @property
     def _api(self) -> "AppMeshClient":
-        return _client(*self._where)
+        return _client(*self._where())
 
     def make(self) -> None:
         """Make the mesh; one that is there keeps its spec, and its card is written anew."""
@@ -50,11 +59,21 @@ class Mesh:
         """Say whether the mesh exists and may be seen."""
         try:
             self._api.describe_mesh(**self._mesh)
+        except NotFound:
+            return False
         except ClientError as error:
             if "NotFound" in error_code(error) or error_code(error) == "ForbiddenException":
                 return False
             raise
         return True
+
+    def list_virtual_nodes(self) -> list[tuple[str, str]]:
+        """Return all virtual nodes: name, and the account that owns it. Raises NotFound."""
+        try:
+            pages = self._api.get_paginator("list_virtual_nodes").paginate(**self._mesh)  # type: ignore[arg-type]
+            return [(each["virtualNodeName"], each["resourceOwner"]) for page in pages for each in page["virtualNodes"]]
+        except ClientError as error:
+            raise self._translated(error, "such name") from error
 
     def describe_virtual_node(self, name: str) -> dict[str, Any]:
         """Return a virtual node in the shape of DescribeVirtualNode. Raises NotFound."""
@@ -155,6 +174,20 @@ class Mesh:
         if "NotFound" in error_code(error):
             return NotFound(f"mesh {self.name} has no {what} ({error.response['Error'].get('Message', '')})")
         return error
+
+
+def card_of(subject: Mapping[str, Any], settings: Settings) -> MeshCard:
+    """Return the card of the mesh that a subject names, of another account. Raises NotFound when it is not shared."""
+    mesh = mesh_id(subject)
+    card = Remembered(settings.rollout_table).card(mesh)
+    if card is None:
+        raise NotFound(f"mesh {mesh} is not shared with this account (any more)")
+    return parse_card(card)
+
+
+def _shared(subject: Mapping[str, Any], settings: Settings) -> tuple[str, str]:
+    api = card_of(subject, settings).api
+    return api.url, api.signing_name
 
 
 @cache

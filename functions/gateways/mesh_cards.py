@@ -4,6 +4,7 @@ import json
 
 from botocore.exceptions import ClientError
 
+from domain.errors import NotFound
 from gateways.clients import client, error_code
 
 CARDS = "/meshift/meshes/"
@@ -28,3 +29,13 @@ def remove_card(name: str) -> None:
     except ClientError as error:
         if error_code(error) != "ParameterNotFound":
             raise
+
+
+def read_card(arn: str) -> str:
+    """Return the text of another account's card, by its ARN. Raises NotFound when it is gone, or not shared (yet)."""
+    try:
+        return str(client("ssm").get_parameter(Name=arn)["Parameter"]["Value"])
+    except ClientError as error:
+        if error_code(error) in ("ParameterNotFound", "AccessDeniedException", "ValidationException"):
+            raise NotFound(f"mesh card {arn} cannot be read: {error_code(error)}") from error
+        raise

@@ -9,7 +9,9 @@
 | `names#MESH` | `virtualNode#NAME` | the service (ARN) that brought the node |
 | `names#MESH` | `virtualService#NAME` | the cluster (ARN) whose services provide it |
 | `waiting` | `MESH#SERVICE` | its cluster: the service waits for the share of the mesh |
-| `invitation#ARN` | `decision` | what became of an invitation |
+| `invitation#ARN` | `decision` | what became of an invitation, why, and who accepted it when a person did |
+| `share#ARN` | `decision` | what is thought of a share that is there: USED by whom it was accepted, or UNUSED and why |
+| `meshes` | `MESH` | its card: where the hosted mesh of another account is found |
 
 MESH is NAME or, another account's, NAME@OWNER.
 """
@@ -143,6 +145,33 @@ class Remembered(Table):
     def remember_invitation(self, invitation_arn: str, decision: str, reason: str) -> None:
         """Remember what became of an invitation, and why."""
         self._remember(f"invitation#{invitation_arn}", "decision", decision, reason={"S": reason}, **expiry(KEEP))
+
+    def share(self, share_arn: str) -> tuple[str, str] | None:
+        """Return what was decided on a share that is there, and its reason: USED by a person's word, or UNUSED."""
+        item = self._get(key(f"share#{share_arn}", "decision"))
+        return (item["value"]["S"], item["reason"]["S"]) if item else None
+
+    def remember_share(self, share_arn: str, decision: str, reason: str) -> None:
+        """Remember what was decided on a share, for as long as it may be there."""
+        self._remember(f"share#{share_arn}", "decision", decision, reason={"S": reason})
+
+    def card(self, mesh: str) -> dict[str, Any] | None:
+        """Return the card of another account's hosted mesh (NAME@OWNER), checked; None when it is not shared."""
+        found = self._value("meshes", mesh)
+        card: dict[str, Any] | None = json.loads(found) if found else None
+        return card
+
+    def cards(self) -> list[str]:
+        """Name the meshes (NAME@OWNER) whose cards are known."""
+        return [item["sk"]["S"] for item in self._query("meshes")]
+
+    def remember_card(self, mesh: str, card: Mapping[str, Any]) -> None:
+        """Remember where another account's hosted mesh (NAME@OWNER) is found."""
+        self._remember("meshes", mesh, json.dumps(card))
+
+    def forget_card(self, mesh: str) -> None:
+        """Forget the card of a mesh that is not shared any more."""
+        client("dynamodb").delete_item(TableName=self._name, Key=key("meshes", mesh))
 
     def _remember(self, pk: str, sk: str, value: str, **more: Any) -> None:
         self._put({**key(pk, sk), "value": {"S": value}, "at": {"S": now()}, **more})

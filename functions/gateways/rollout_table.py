@@ -132,6 +132,17 @@ class RolloutTable(Table):
         line = key(f"virtualService#{mesh}#{virtual_service}", f"history#{now()}#{what}")
         self._put({**line, "execution": {"S": execution}, "document": {"S": json.dumps(document)}, **expiry(KEEP)})
 
+    def history(self, mesh: str, virtual_service: str) -> list[dict[str, Any]]:
+        """Return a virtual service's history, oldest first: `{"at", "what", "execution", "document"}` each."""
+        found = []
+        for item in self._query(f"virtualService#{mesh}#{virtual_service}"):
+            kind, _, rest = item["sk"]["S"].partition("#")
+            if kind == "history":
+                at, _, what = rest.partition("#")
+                document = json.loads(item["document"]["S"])
+                found.append({"at": at, "what": what, "execution": item["execution"]["S"], "document": document})
+        return found
+
     def remember_last(self, mesh: str, virtual_service: str, document: Mapping[str, Any]) -> None:
         """Remember a virtual service's last rollout: `{"service", "cluster", "deployment", "targets"}`.
 

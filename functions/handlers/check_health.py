@@ -40,7 +40,7 @@ def handler(event: Document, context: LambdaContext) -> Document:
     except NotFound:
         service, tasks = None, []
     routes, memories = _routes(subject, plan, settings), event.get("checked", {}).get("hooks", {})
-    watch = _watch(event, service, routes, settings) if service and routes else None
+    watch = _watch(event, service, routes, settings) if service and routes and _has_begun(event) else None
     results, memories = run_checks(parse_checks(plan["checks"]), watch, memories) if watch else ([], memories)
     health = judge(service, event["deployment"], tasks, results)
     table = RolloutTable(settings.rollout_table)
@@ -59,6 +59,11 @@ def handler(event: Document, context: LambdaContext) -> Document:
         "reason": reason,
         "checked": {"hooks": memories, "results": tell_results(results, event, table)},
     }
+
+
+def _has_begun(event: Document) -> bool:
+    """Say whether a step's weights are in the routes: at a gate before the first, there is nothing yet to check."""
+    return "gate" not in event["position"] or event["position"]["from"] >= 0
 
 
 def _routes(subject: Document, plan: Document, settings: Settings) -> dict[str, Document] | None:
@@ -82,17 +87,16 @@ def _weights(plan: Document, routes: dict[str, Document] | None) -> dict[str, di
 
 def _watch(event: Document, service: Document, routes: dict[str, Document], settings: Settings) -> Watch:
     plan, subject, position, now = event["plan"], event["subject"], event["position"], time.time()
-    step = position["from"] if "gate" in position else position["step"]  # a gate waits before its step
-    weights = plan["steps"][step]["weights"] if step >= 0 else plan["before"]
+    step = position["from"] if "gate" in position else position["step"]
     current = primary(service)
     written = max(route["metadata"]["lastUpdatedAt"].timestamp() for route in routes.values())
-    before = [node for each in plan["before"].values() for node, weight in each.items() if weight]
+    before = [node for weights in plan["before"].values() for node, weight in weights.items() if weight]
     return Watch(
         mesh=subject["mesh"],
         virtual_service=subject["virtualService"],
         candidate=plan["candidate"],
         stable=tuple(sorted({*before} - {plan["candidate"]})),
-        weights=weights[plan["routes"][0]],
+        weights=plan["steps"][step]["weights"][plan["routes"][0]],
         step=step,
         last=step + 1 == len(plan["steps"]),
         began=max(written, now - HOUR),

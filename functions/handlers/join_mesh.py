@@ -107,11 +107,6 @@ def _join(event: Document, service: Document, revision: Document, enrolment: Enr
     }
     mesh = Mesh.of(subject, settings)
     remembered = Remembered(settings.rollout_table)
-    if settings.hosted and enrolment.mesh_owner:
-        raise Refused(
-            f"mesh {enrolment.mesh} is of account {enrolment.mesh_owner}; this version of Meshift reaches the hosted "
-            "meshes of its own account only"
-        )
     if not mesh.is_there():
         if enrolment.mesh_owner is None:
             raise Refused(

@@ -11,11 +11,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from domain.deployment import primary
 from domain.enrolment import is_enrolled, mesh_id, parse_enrolment, read_tags
 from domain.errors import InvalidRequest, NotFound, Refused
-from domain.operations import APPROVE, HAND_OVER, START, Request, Signal, caller_of, parse_request
+from domain.operations import ACCEPT_SHARE, APPROVE, HAND_OVER, START, Request, Signal, caller_of, parse_request
 from gateways import ecs, executions
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
+from handlers.accept_by_hand import accept_by_hand
 from handlers.attempts import start_attempt
 from observability import logger, metrics
 from settings import Settings
@@ -51,6 +52,8 @@ def _act(request: Request, caller: str, settings: Settings) -> Document:
         return _steer(request, caller, settings)
     if request.signal == HAND_OVER:
         return _hand_over(request, settings)
+    if request.signal == ACCEPT_SHARE:
+        return accept_by_hand(request.invitation, caller, settings)
     return _begin(request, caller, settings)
 
 

@@ -14,7 +14,9 @@ def see_to_roles(revision: dict[str, Any], sidecar: Sidecar, settings: Settings)
     """Say what a task's roles lack, or attach the stack's policy where the operator lets it; nothing of it blocks."""
     if settings.task_role_policy == "off":
         return []
-    discover = settings.discover_function_arn if settings.sidecar.signing_name == "lambda" else ""
+    ours = sidecar.resource_arn.split(":")[4] == revision["taskDefinitionArn"].split(":")[4]
+    # The function that serves another account's mesh is not known by its ARN, only by its URL.
+    discover = settings.discover_function_arn if ours and settings.sidecar.signing_name == "lambda" else ""
     notes: list[str] = []
     for check in role_checks(revision, sidecar, discover):
         try:

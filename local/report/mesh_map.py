@@ -5,6 +5,7 @@ from html import escape
 from local.report import style
 from local.report.chart import symbol
 from local.report.timeline import Timeline
+from meshift.svg import box, thickness
 
 _ROW, _WIDTH = 64, 720
 
@@ -15,7 +16,7 @@ def draw(timeline: Timeline, caller: str, service: str) -> str:
     nodes = [name for name in timeline.names if any(name in each.weights for each in timeline.asked)]
     height = max(1, len(nodes)) * _ROW + 16
     middle = height / 2
-    parts = [_box(8, middle, 130, caller), _box(232, middle, 180, service)]
+    parts = [box(8, middle, 130, caller), box(232, middle, 180, service)]
     parts.append(f'<line class="edge" x1="138" y1="{middle}" x2="232" y2="{middle}" stroke-width="3"/>')
     for row, name in enumerate(nodes):
         place, y = timeline.names.index(name), 8 + _ROW * (row + 0.5)
@@ -25,7 +26,7 @@ def draw(timeline: Timeline, caller: str, service: str) -> str:
         parts.append(
             f'<g class="v{style.colour(place)}"><line class="edge to" data-node="{escape(name)}" {line}/>'
             f'<text class="weight" data-node="{escape(name)}" {label}>{weight}</text>'
-            f"{_box(540, y, 172, name)}{symbol(style.shape(place), 556, y, 5)}</g>"
+            f"{box(540, y, 172, name)}{symbol(style.shape(place), 556, y, 5)}</g>"
         )
     said = ", ".join(f"{name} {weights.get(name, 0)}" for name in nodes) or "no weights are known"
     return (
@@ -33,15 +34,3 @@ def draw(timeline: Timeline, caller: str, service: str) -> str:
         f'aria-labelledby="map-title"><title id="map-title">{escape(caller)} calls {escape(service)}; its weights: '
         f"{escape(said)}</title>{''.join(parts)}</svg>"
     )
-
-
-def thickness(weight: int) -> float:
-    """Return how thick the line of a weight is, in pixels; one that gets nothing is a hair."""
-    return 0.5 + weight * 0.115
-
-
-def _box(x: float, y: float, width: float, name: str) -> str:
-    shown = name if len(name) <= width / 9 else name[: int(width / 9) - 1] + "…"
-    rect = f'<rect class="box" x="{x}" y="{y - 18}" width="{width}" height="36" rx="6"/>'
-    text = f'<text class="middle" x="{x + width / 2}" y="{y + 5}">{escape(shown)}</text>'
-    return f"<g><title>{escape(name)}</title>{rect}{text}</g>"

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from meshift.drawing import console_for
 from meshift.errors import DONE, FAILURE, BadInput
 from meshift.importing.apply import FAILED, apply
 from meshift.importing.descriptions import read_endpoint
 from meshift.importing.files import read_files
 from meshift.importing.plan import REFUSED, UNCHANGED, plan
 from meshift.importing.resources import Found
-from meshift.importing.show import console_for, json_of, summary_of, table_of
+from meshift.importing.show import json_of, summary_of, table_of
 from meshift.importing.target import Target, connect, endpoint
 from meshift.importing.templates import Given
 from meshift.options import add_json, pair

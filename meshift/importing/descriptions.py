@@ -37,23 +37,27 @@ def resource_described(kind: Kind, document: Mapping[str, Any], tags: Any, origi
 
 def read_endpoint(client: Any, mesh: str) -> list[Found]:
     """Read a whole mesh from an App Mesh API. A mesh that is not there is BadInput."""
-    origin = client.meta.endpoint_url
+    origin, whole = client.meta.endpoint_url, {"meshName": mesh}
     try:
-        return [described(client, MESH, {"meshName": mesh}, origin), *resources_in(client, mesh, origin)]
+        found = [described(client, kind, names, origin) for kind, names in ((MESH, whole), *names_in(client, whole))]
     except client.exceptions.NotFoundException as error:
         raise BadInput(f"{origin}: {error.response['Error']['Message']}") from error
+    return found
 
 
-def resources_in(client: Any, mesh: str, origin: str) -> Iterator[Found]:
-    """Walk the lists of a mesh, and those of its routers and gateways."""
+def names_in(client: Any, mesh: Mapping[str, str]) -> Iterator[tuple[Kind, dict[str, str]]]:
+    """Walk the lists of a mesh, and those of its routers and gateways: what Describe operations are to be asked.
+
+    `mesh` is its `meshName`, and `meshOwner` where it is another account's.
+    """
     for kind in (VIRTUAL_NODE, VIRTUAL_GATEWAY, VIRTUAL_ROUTER, VIRTUAL_SERVICE):
-        for name in names_listed(client, kind, {"meshName": mesh}):
-            names = {"meshName": mesh, kind.name_member: name}
-            yield described(client, kind, names, origin)
+        for name in names_listed(client, kind, mesh):
+            names = {**mesh, kind.name_member: name}
+            yield kind, names
             if kind in CHILDREN:
                 child = CHILDREN[kind]
                 for below in names_listed(client, child, names):
-                    yield described(client, child, {**names, child.name_member: below}, origin)
+                    yield child, {**names, child.name_member: below}
 
 
 def names_listed(client: Any, kind: Kind, names: Mapping[str, str]) -> list[str]:
@@ -61,8 +65,14 @@ def names_listed(client: Any, kind: Kind, names: Mapping[str, str]) -> list[str]
     return [ref[kind.name_member] for page in pages for ref in page[kind.plural]]
 
 
+def describe(client: Any, kind: Kind, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a Describe operation answers."""
+    found: dict[str, Any] = getattr(client, xform_name(f"Describe{kind.title}"))(**names)[kind.name]
+    return found
+
+
 def described(client: Any, kind: Kind, names: Mapping[str, str], origin: str) -> Found:
-    document = getattr(client, xform_name(f"Describe{kind.title}"))(**names)[kind.name]
+    document = describe(client, kind, names)
     return resource_described(kind, document, tags_of(client, document["metadata"]["arn"]), origin)
 
 

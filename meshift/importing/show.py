@@ -2,9 +2,8 @@
 
 import json
 from collections import Counter
-from typing import Any, TextIO
+from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,11 +18,6 @@ COLOURS = {CREATE: "green", UPDATE: "yellow", UNCHANGED: "dim", REFUSED: "red"} 
 ACTIONS = (CREATE, UPDATE, UNCHANGED, REFUSED)
 OUTCOMES = ("created", "updated", UNCHANGED, REFUSED, "failed")
 MOST_CHANGES = 6
-
-
-def console_for(stream: TextIO) -> Console:
-    """A console as wide as the terminal, or wide enough for a log."""
-    return Console(file=stream, width=None if stream.isatty() else 140, highlight=False)
 
 
 def table_of(steps: list[Step]) -> Table:

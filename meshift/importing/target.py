@@ -26,10 +26,10 @@ def endpoint(option: str | None, environment: Mapping[str, str] = os.environ) ->
     return url
 
 
-def connect(url: str, signing_name: str, region: str | None, profile: str | None) -> Any:
+def connect(url: str | None, signing_name: str, region: str | None, profile: str | None) -> Any:
     """Make a client that signs for `lambda` (a Function URL), `execute-api` or `appmesh`, and is patient.
 
-    No Region, an unknown profile and what is no URL are BadInput.
+    Without a URL it is AWS's own. No Region, an unknown profile and what is no URL are BadInput.
     """
     patience = Config(retries={"mode": "standard", "total_max_attempts": 8})
     try:

@@ -1,10 +1,13 @@
-"""The consumer's stack on local AWS: invitations in, accepted or left pending."""
+"""Two accounts on local AWS: invitations in, accepted or left pending; a mesh shared, joined, called and unshared."""
 
 import json
 
 import pytest
+from rich.console import Console
 
-from local.demo import card_arn, share
+from local import demo_shares
+from local.demo import Story
+from local.demo_shares import card_arn, share
 from local.settings import CONSUMER, OWNER
 from local.tutorial import wait_for
 
@@ -14,6 +17,18 @@ STRANGER = "333333333333"
 @pytest.fixture(scope="module")
 def ram(aws):
     return aws.consumer.client("ram")
+
+
+def test_a_service_of_another_account_joins_is_called_rolls_out_and_is_cut_off(aws):
+    """The demo's story, first: no share of another test must let the consumer in."""
+    story = Story(Console(quiet=True))
+    aws.settings(dataPlane=True)
+    try:
+        demo_shares.tell(story, aws.instance)
+    finally:
+        aws.settings(dataPlane=False)
+    assert [row for row in story.rows if not row[-1]] == []
+    assert len(story.rows) > 10
 
 
 def status(ram, share_arn):

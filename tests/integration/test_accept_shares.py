@@ -1,72 +1,172 @@
-"""accept_shares against RAM's own shapes; moto has no invitations, so botocore's stubber answers for RAM."""
+"""accept_shares against local AWS's RAM: who is accepted, what is used, what is told, whatever fails on the way."""
 
+import json
 import os
+from datetime import timedelta
 
 import pytest
-from botocore.stub import Stubber
+from botocore.exceptions import ClientError
 
+from domain.sharing import INVITATION_LIVES
 from gateways.clients import client
+from gateways.remembered import Remembered
 from handlers.accept_shares import handler
+from observability import metrics
 from tests.integration.conftest import batch
+from tests.ram import answered_ram, card, card_arn
 from tests.shapes import OWNER, STRANGER, event
 
 SHARE_EVENT = event("ram-resource-share-association")
+OWN, MESH = "123456789012", f"apps@{OWNER}"
+ORGANIZATION = "o-abcdefghij"
 
 
 @pytest.fixture
 def ram(aws, monkeypatch):
+    """RAM as account OWN sees it, which trusts OWNER and hosts its meshes."""
     monkeypatch.setenv("TRUSTED_ACCOUNTS", OWNER)
-    monkeypatch.setenv("SHARE_RESOURCE_TYPES", "appmesh:Mesh")
-    with Stubber(client("ram")) as stub:
-        yield stub
-        stub.assert_no_pending_responses()
+    monkeypatch.setenv("SHARE_RESOURCE_TYPES", "appmesh:Mesh,ssm:Parameter,vpc-lattice:ServiceNetwork")
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    monkeypatch.setattr("time.sleep", lambda _: None)  # botocore's retries
+    with answered_ram(OWN) as found:
+        yield found
 
 
-def arn(number, sender=OWNER):
-    return f"arn:aws:ram:us-east-1:{sender}:resource-share-invitation/{number}"
+@pytest.fixture
+def mail(aws):
+    """What people are told: all messages so far."""
+    queue = client("sqs").create_queue(QueueName="mail")["QueueUrl"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    client("sns").subscribe(TopicArn=os.environ["TOPIC_ARN"], Protocol="sqs", Endpoint=arn)
+    seen = []
+
+    def read():
+        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for each in messages:
+                body = json.loads(each["Body"])
+                seen.append((body["Subject"], json.loads(body["Message"])))
+                client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"])
+        return seen
+
+    return read
 
 
-def invitation(number, sender=OWNER, status="PENDING"):
-    return {"resourceShareInvitationArn": arn(number, sender), "senderAccountId": sender, "status": status}
+@pytest.fixture
+def look(context):
+    """Let the function look; whether it wants to look again."""
+
+    def send(*bodies):
+        return bool(handler(batch(*(bodies or [SHARE_EVENT])), context)["batchItemFailures"])
+
+    return send
 
 
-def expect_invitations(ram, *pages):
-    for index, page in enumerate(pages):
-        asked = {"nextToken": str(index)} if index else {}
-        more = {"nextToken": str(index + 1)} if index + 1 < len(pages) else {}
-        ram.add_response("get_resource_share_invitations", {"resourceShareInvitations": page, **more}, asked)
+@pytest.fixture
+def organization(aws, monkeypatch):
+    """moto's organization of this account; gives its id, which is trusted."""
+    organizations = client("organizations")
+    found = organizations.create_organization(FeatureSet="ALL")["Organization"]["Id"]
+    monkeypatch.setenv("TRUSTED_ORGANIZATION", found)
+    monkeypatch.setenv("TRUSTED_ACCOUNTS", "")
+    return found
 
 
-def expect_resources(ram, number, sender=OWNER, *, pages=1):
-    mesh = {"arn": f"arn:aws:appmesh:us-east-1:{sender}:mesh/apps", "type": "appmesh:Mesh"}
-    asked = {"resourceShareInvitationArn": arn(number, sender)}
-    for index in range(pages):
-        more = {"nextToken": str(index + 1)} if index + 1 < pages else {}
-        ram.add_response("list_pending_invitation_resources", {"resources": [mesh], **more}, asked)
-        asked = {**asked, "nextToken": str(index + 1)}
+def remembered():
+    return Remembered("rollouts")
 
 
-def expect_acceptance(ram, number, error=None):
-    asked = {"resourceShareInvitationArn": arn(number), "clientToken": str(number)}
-    if error:
-        ram.add_client_error("accept_resource_share_invitation", error, expected_params=asked)
-    else:
-        ram.add_response("accept_resource_share_invitation", {}, asked)
+def wait_for_mesh(mesh=MESH):
+    arn = f"arn:aws:ecs:us-east-1:{OWN}:service/apps/gone"
+    remembered().remember_waiting(mesh, arn, "apps")
 
 
-def decisions(aws):
-    items = aws("dynamodb").scan(TableName=os.environ["ROLLOUT_TABLE"])["Items"]
-    return {item["pk"]["S"].rpartition("/")[2]: item["value"]["S"] for item in items}
+def waiting():
+    """The services that wait, whether the share is there or not."""
+    return [each["sk"]["S"] for each in remembered()._query("waiting")]
 
 
-def test_all_pages_are_read_also_empty_ones_and_pages_of_resources(aws, ram, context):
-    expect_invitations(ram, [invitation(1)], [], [invitation(2), invitation(3, status="EXPIRED")])
-    expect_resources(ram, 1, pages=2)
-    expect_acceptance(ram, 1)
-    expect_resources(ram, 2)
-    expect_acceptance(ram, 2)
-    assert handler(batch(SHARE_EVENT), context) == {"batchItemFailures": []}
-    assert decisions(aws) == {"1": "ACCEPTED", "2": "ACCEPTED"}
+def test_a_trusted_share_is_accepted_with_a_client_token_and_its_mesh_is_known(ram, look):
+    share = ram.share_card()
+    assert not look()
+    assert ram.status(share) == "ACCEPTED"
+    arn = ram.invitation(share)["resourceShareInvitationArn"]
+    (asked,) = ram.asked("AcceptResourceShareInvitation")
+    assert asked == {"resourceShareInvitationArn": arn, "clientToken": arn.rpartition("/")[2]}
+    assert remembered().invitation(arn) == "ACCEPTED"
+    assert remembered().card(MESH) == card()
+
+
+def test_all_pages_are_read_and_an_invitation_on_two_of_them_is_answered_once(ram, look):
+    shares = [ram.share_card(mesh=f"apps{number}") for number in range(5)]
+    ram.page = 1
+    assert not look()
+    assert [ram.status(share) for share in shares] == ["ACCEPTED"] * 5
+    assert len(ram.asked("AcceptResourceShareInvitation")) == 5
+    assert sorted(remembered().cards()) == [f"apps{number}@{OWNER}" for number in range(5)]
+
+
+def test_looking_again_changes_nothing_and_tells_nobody(ram, look, mail, aws):
+    ram.share_card()
+    ram.share(STRANGER, [card_arn(STRANGER)])
+    look()
+    items, told = aws("dynamodb").scan(TableName="rollouts")["Items"], list(mail())
+    assert not look()
+    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == items
+    assert mail() == told
+    assert len(ram.asked("AcceptResourceShareInvitation")) == 1
+
+
+def test_a_strangers_share_waits_for_a_person_who_is_told_once_how_to_accept_it(ram, look, mail):
+    share = ram.share(STRANGER, [card_arn(STRANGER)])
+    look()
+    look()
+    ((subject, told),) = mail()
+    arn = ram.invitation(share)["resourceShareInvitationArn"]
+    assert (subject, told["sender"]) == ("Meshift: a share waits for you", STRANGER)
+    assert told["toAccept"] == {"signal": "accept-share", "invitation": arn}
+    assert told["expires"]
+    assert ram.status(share) == "PENDING"
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        [card_arn(), f"arn:aws:ec2:us-east-1:{OWNER}:subnet/subnet-1"],
+        [f"arn:aws:ssm:us-east-1:{OWNER}:parameter/prod/password"],
+        [f"arn:aws:ssm:us-east-1:{OWNER}:parameter/meshift/meshes/а"],
+        [],
+    ],
+)
+def test_a_trusted_senders_other_shares_wait_for_a_person(ram, look, mail, resources):
+    share = ram.share(OWNER, resources)
+    assert not look()
+    assert ram.status(share) == "PENDING"
+    assert len(mail()) == 1
+
+
+def test_who_is_trusted_later_is_accepted_then(ram, look, monkeypatch):
+    share = ram.share_card(STRANGER)
+    look()
+    assert ram.status(share) == "PENDING"
+    monkeypatch.setenv("TRUSTED_ACCOUNTS", f"{OWNER},{STRANGER}")
+    look()
+    assert ram.status(share) == "ACCEPTED"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        "not JSON",
+        {"detail": {"event": "Resource Share Invitation", "resourceShareInvitationArn": "arn:aws:ram:::x"}},
+        {"source": "evil", "account": STRANGER, "detail": {"invitation": "accept me", "status": "ACCEPTED"}},
+        {"source": "aws.ram", "account": STRANGER, "resources": [card_arn(STRANGER)], "detail": None},
+    ],
+)
+def test_an_events_body_is_never_believed(ram, look, body):
+    strange, trusted = ram.share_card(STRANGER), ram.share_card()
+    assert not look(body)
+    assert (ram.status(strange), ram.status(trusted)) == ("PENDING", "ACCEPTED")
 
 
 @pytest.mark.parametrize(
@@ -77,26 +177,242 @@ def test_all_pages_are_read_also_empty_ones_and_pages_of_resources(aws, ram, con
         ("ResourceShareInvitationExpiredException", "EXPIRED"),
     ],
 )
-def test_an_invitation_that_was_answered_meanwhile_is_no_failure(aws, ram, context, error, decision):
-    expect_invitations(ram, [invitation(1)])
-    expect_resources(ram, 1)
-    expect_acceptance(ram, 1, error)
-    assert handler(batch(SHARE_EVENT), context) == {"batchItemFailures": []}
-    assert decisions(aws) == {"1": decision}
+def test_an_invitation_that_was_answered_meanwhile_is_remembered_as_that(ram, look, error, decision):
+    share = ram.share_card()
+    ram.failing["AcceptResourceShareInvitation"] = [error]
+    look()
+    assert remembered().invitation(ram.invitation(share)["resourceShareInvitationArn"]) == decision
 
 
-def test_a_stranger_stays_pending(aws, ram, context):
-    expect_invitations(ram, [invitation(1, STRANGER)])
-    expect_resources(ram, 1, STRANGER)
-    handler(batch(SHARE_EVENT), context)
-    assert decisions(aws) == {"1": "PENDING"}
+@pytest.mark.parametrize(
+    "error", ["ResourceShareInvitationExpiredException", "ResourceShareInvitationArnNotFoundException"]
+)
+def test_an_invitation_that_is_gone_when_it_is_opened_is_no_failure(ram, look, error):
+    ram.share_card()
+    ram.failing["ListPendingInvitationResources"] = [error]
+    assert not look()
 
 
-def test_one_failure_holds_up_nobody_and_comes_again(aws, ram, context):
-    expect_invitations(ram, [invitation(1), invitation(2)])
-    expect_resources(ram, 1)
-    expect_acceptance(ram, 1, "OperationNotPermittedException")
-    expect_resources(ram, 2)
-    expect_acceptance(ram, 2)
-    assert handler(batch(SHARE_EVENT), context) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
-    assert decisions(aws) == {"2": "ACCEPTED"}
+@pytest.mark.parametrize("operation", ["ListPendingInvitationResources", "AcceptResourceShareInvitation"])
+def test_one_that_fails_holds_up_nobody_and_comes_again(ram, look, operation):
+    first, second = ram.share_card(mesh="one"), ram.share_card(mesh="two")
+    ram.failing[operation] = ["OperationNotPermittedException"]
+    assert look()
+    assert sorted([ram.status(first), ram.status(second)]) == ["ACCEPTED", "PENDING"]
+    assert not look()
+    assert sorted(remembered().cards()) == [f"one@{OWNER}", f"two@{OWNER}"]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "GetResourceShareInvitations",
+        "ListPendingInvitationResources",
+        "AcceptResourceShareInvitation",
+        "ListResources",
+    ],
+)
+def test_throttling_anywhere_loses_nothing(ram, look, operation):
+    """Once is retried at once; longer, and the batch comes again."""
+    ram.share_card()
+    wait_for_mesh()
+    ram.failing[operation] = ["ThrottlingException"] * 5
+    if operation in ("ListPendingInvitationResources", "AcceptResourceShareInvitation"):
+        assert look()
+    else:  # the function fails as a whole, and the batch comes again, too
+        with pytest.raises(ClientError, match="Throttling"):
+            look()
+    assert not look()
+    assert remembered().card(MESH) == card()
+    assert waiting() == []
+
+
+def test_what_was_accepted_and_is_not_there_yet_comes_again(ram, look):
+    share = ram.share_card()
+    for one in ram.ram.associations:
+        one["status"] = "ASSOCIATING" if one["associationType"] == "RESOURCE" else one["status"]
+    resources = ram.ram._resources
+    ram.ram._resources = lambda _: [{"arn": card_arn(), "type": "ssm:Parameter", "resourceShareArn": share}]
+    ram.ram.ListResources = lambda *_: {"resources": []}
+    assert look()
+    ram.ram._resources = resources
+    del ram.ram.ListResources
+    for one in ram.ram.associations:
+        one["status"] = "ASSOCIATED"
+    assert not look()
+    assert remembered().card(MESH) == card()
+
+
+def test_a_card_that_cannot_be_read_yet_comes_again_and_one_that_is_gone_does_not(ram, look):
+    ram.share_card()
+    kept = ram.cards.pop(card_arn())
+    assert look()
+    assert not look()
+    assert remembered().cards() == []
+    ram.cards[card_arn()] = kept
+    assert not look()
+    assert remembered().cards() == [MESH]
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"owner": STRANGER},
+        {"mesh": "payments"},
+        {"region": "eu-west-1"},
+        {"api": {"endpoint": "https://evil.example/", "signingName": "lambda"}},
+        {"discovery": {"endpoint": "https://abc.lambda-url.us-east-1.on.aws/", "signingName": "sts"}},
+    ],
+)
+def test_a_card_that_lies_is_not_used_and_announced_once(ram, look, mail, says):
+    ram.share_card(says=says)
+    wait_for_mesh()
+    look()
+    look()
+    ((subject, told),) = mail()
+    assert subject == "Meshift: a mesh that is shared is not used"
+    assert told["sender"] == OWNER
+    assert remembered().cards() == []
+    assert waiting() == [f"{MESH}#arn:aws:ecs:us-east-1:{OWN}:service/apps/gone"]
+
+
+def test_a_card_that_begins_to_lie_is_used_no_more(ram, look):
+    ram.share_card()
+    look()
+    ram.cards[card_arn()] = json.dumps({**card(), "owner": STRANGER})
+    look()
+    assert remembered().cards() == []
+
+
+def test_a_card_that_changes_is_read_anew(ram, look):
+    ram.share_card()
+    look()
+    ram.cards[card_arn()] = json.dumps(card(url="https://new.lambda-url.us-east-1.on.aws/"))
+    look()
+    assert remembered().card(MESH)["api"]["endpoint"] == "https://new.lambda-url.us-east-1.on.aws/"
+
+
+def test_a_mesh_that_is_shared_no_more_is_forgotten_and_people_are_told(ram, look, mail):
+    share = ram.share_card()
+    look()
+    ram.unshare(share)
+    look()
+    assert remembered().cards() == []
+    ((subject, told),) = mail()
+    assert (subject, told["mesh"]) == ("Meshift: a mesh is not shared any more", MESH)
+
+
+def test_nothing_is_forgotten_while_shares_cannot_be_listed(ram, look):
+    ram.share_card()
+    look()
+    ram.failing["ListResources"] = ["ThrottlingException"] * 3
+    with pytest.raises(ClientError, match="Throttling"):
+        look()
+    assert remembered().cards() == [MESH]
+
+
+def test_a_share_without_an_invitation_is_judged_the_same(ram, look, mail):
+    ram.cards = {card_arn(account): json.dumps(card(account)) for account in (OWNER, STRANGER)}
+    ram.share_inside(OWNER, [card_arn()])
+    ram.share_inside(STRANGER, [card_arn(STRANGER)])
+    ram.share_inside(STRANGER, [f"arn:aws:ec2:us-east-1:{STRANGER}:subnet/subnet-1"])
+    look()
+    look()
+    assert remembered().cards() == [MESH]
+    ((_, told),) = mail()
+    assert told["sender"] == STRANGER
+
+
+def test_inside_the_trusted_organization_ram_says_who_is_inside(ram, look, organization):
+    """This account need not be the management account for that."""
+    ram.cards = {card_arn(STRANGER): json.dumps(card(STRANGER))}
+    ram.share_inside(STRANGER, [card_arn(STRANGER)])
+    look()
+    assert remembered().cards() == [f"apps@{STRANGER}"]
+
+
+def test_an_invitation_is_accepted_from_a_member_of_the_trusted_organization_only(ram, look, organization):
+    made = client("organizations").create_account(Email="a@example.com", AccountName="a")["CreateAccountStatus"]
+    member, stranger = ram.share_card(made["AccountId"]), ram.share_card(STRANGER)
+    assert not look()
+    assert (ram.status(member), ram.status(stranger)) == ("ACCEPTED", "PENDING")
+
+
+def test_organizations_out_of_reach_trusts_nobody(ram, look, monkeypatch):
+    monkeypatch.setenv("TRUSTED_ORGANIZATION", ORGANIZATION)
+    monkeypatch.setenv("TRUSTED_ACCOUNTS", "")
+    share = ram.share_card()
+    ram.share_inside(OWNER, [card_arn(OWNER, "inside")])
+    assert not look()
+    assert ram.status(share) == "PENDING"
+    assert remembered().cards() == []
+
+
+def test_who_is_listed_is_not_asked_for_in_organizations(ram, look, monkeypatch):
+    monkeypatch.setenv("TRUSTED_ORGANIZATION", ORGANIZATION)
+    ram.share_card()
+    look()
+    assert remembered().cards() == [MESH]
+    assert ram.asked("ListPrincipals") == []
+
+
+def test_an_invitation_with_little_time_left_is_announced_once_more_and_its_end_too(ram, look, mail):
+    share = ram.share_card(STRANGER)
+    look()
+    ram.invitation(share)["invitationTimestamp"] -= (INVITATION_LIVES - timedelta(hours=2)).total_seconds()
+    look()
+    look()
+    ram.ram.expire(ram.invitation(share)["resourceShareInvitationArn"])
+    look()
+    look()
+    assert {subject for subject, _ in mail()} == {
+        "Meshift: a share waits for you",
+        "Meshift: a share soon expires",
+        "Meshift: a share has expired",
+    }
+    assert len(mail()) == 3
+
+
+def test_what_waits_is_counted_and_the_age_of_the_oldest_told(ram, look, monkeypatch, capsys):
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "false")
+    metrics.clear_metrics()  # of other tests
+    old, _ = ram.share_card(STRANGER), ram.share_card(STRANGER, "other")
+    ram.invitation(old)["invitationTimestamp"] -= 3600
+    ram.share_card()
+    look()
+    told = {}
+    for line in capsys.readouterr().out.splitlines():
+        told |= {name: value for name, value in json.loads(line).items() if name[0] in "SO"}
+    assert (told["SharesWaiting"], told["ShareRefused"], told["ShareAccepted"]) == ([2.0], [1.0, 1.0], [1.0])
+    assert 3600 <= told["OldestShareWaiting"][0] < 3700
+
+
+def test_in_appmesh_mode_the_mesh_itself_sets_free_and_cards_do_not(ram, look, monkeypatch):
+    monkeypatch.setenv("CONTROL_PLANE", "appmesh")
+    wait_for_mesh()
+    ram.share_card()
+    look()
+    assert len(waiting()) == 1
+    ram.share(OWNER, [f"arn:aws:appmesh:us-east-1:{OWNER}:mesh/apps"])
+    look()
+    assert waiting() == []
+    assert remembered().cards() == []
+
+
+def test_a_service_that_waits_for_a_mesh_that_is_there_already_goes_on_at_the_next_look(ram, look):
+    ram.share_card()
+    look()
+    wait_for_mesh()
+    wait_for_mesh(f"apps@{STRANGER}")
+    look()
+    assert waiting() == [f"apps@{STRANGER}#arn:aws:ecs:us-east-1:{OWN}:service/apps/gone"]
+
+
+def test_a_service_network_is_accepted_and_announced_for_its_vpcs_are_a_persons_decision(ram, look, mail):
+    network = f"arn:aws:vpc-lattice:us-east-1:{OWNER}:servicenetwork/sn-1"
+    share = ram.share(OWNER, [network])
+    look()
+    look()
+    assert ram.status(share) == "ACCEPTED"
+    ((subject, told),) = mail()
+    assert (subject, told["networks"]) == ("Meshift: a service network is shared with you", [network])

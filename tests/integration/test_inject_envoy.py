@@ -1,7 +1,9 @@
 import json
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.ecs.models import ecs_backends
 
 from domain.operations import Signal
@@ -13,6 +15,7 @@ from handlers import plan_rollout, recover_rollout, shift_traffic
 from handlers.inject_envoy import handler
 from tests.integration.conftest import batch, make_service
 from tests.shapes import SUBJECT, route_spec, task_definition
+from tests.template import state_machine
 
 
 def current(aws, service):
@@ -106,19 +109,56 @@ def test_a_raised_size_is_in_the_reason(aws, mesh, context):
     assert "raised from 512 CPU units and 1024 MiB" in handler(service.document(subject=SUBJECT), context)["reason"]
 
 
-def test_a_role_that_meshift_may_not_pass_is_a_refusal(aws, mesh, service, context):
-    message = "User is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/execution"
-    denied = {"Error": {"Code": "AccessDeniedException", "Message": message}}
-    answer = SimpleNamespace(status_code=400), denied
-    events, event = aws("ecs").meta.events, "before-call.ecs.RegisterTaskDefinition"
-    events.register_first(event, lambda **_: answer, unique_id="denied")
+@contextmanager
+def failing(aws, operation, code, message=""):
+    """Let ECS answer an operation with an error."""
+    answer = SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": message}}
+    events, event = aws("ecs").meta.events, f"before-call.ecs.{operation}"
+    events.register_first(event, lambda **_: answer, unique_id="failing")
     try:
-        refusal = handler(service.document(subject=SUBJECT), context)
+        yield
     finally:
-        events.unregister(event, unique_id="denied")
+        events.unregister(event, unique_id="failing")
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "says"),
+    [
+        ("RegisterTaskDefinition", "AccessDeniedException", "ECS registers no new revision of serviceBv2"),
+        ("RegisterTaskDefinition", "ClientException", "ECS registers no new revision of serviceBv2"),
+        ("UpdateService", "AccessDeniedException", "ECS does not deploy arn:aws:ecs"),
+        ("UpdateService", "PlatformTaskDefinitionIncompatibilityException", "ECS does not deploy arn:aws:ecs"),
+    ],
+)
+def test_what_ecs_will_not_have_is_a_refusal_with_its_reason(aws, mesh, service, context, operation, code, says):
+    message = "User is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/execution"
+    with failing(aws, operation, code, message):
+        refusal = handler(service.document(subject=SUBJECT), context)
     assert refusal["outcome"] == "Refused"
-    assert "ECS registers no new revision of serviceBv2" in refusal["reason"]
+    assert says in refusal["reason"]
     assert message in refusal["reason"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "message"),
+    [
+        ("RegisterTaskDefinition", "ThrottlingException", "Rate exceeded"),
+        ("RegisterTaskDefinition", "ClientException", "Too many concurrent attempts to create a new revision"),
+        ("UpdateService", "ThrottlingException", "Rate exceeded"),
+        ("UpdateService", "ServerException", "Service Unavailable"),
+        ("DescribeServices", "ThrottlingException", "Rate exceeded"),
+    ],
+)
+def test_what_is_throttled_waits_its_turn_and_is_no_refusal(aws, mesh, service, context, operation, code, message):
+    """The state tries again, later and later, each at a moment of its own; then it is done as if nothing had been."""
+    document = service.document(subject=SUBJECT)
+    with failing(aws, operation, code, message), pytest.raises(ClientError, match=code):
+        handler(document, context)
+    (retry,) = state_machine()["States"]["Inject Envoy"]["Retry"]
+    assert retry["ErrorEquals"] == ["States.ALL"]
+    assert (retry["JitterStrategy"], retry["BackoffRate"]) == ("FULL", 2)
+    assert retry["MaxAttempts"] >= 7
+    assert handler(document, context)["outcome"] == "Redeployed"
 
 
 def test_a_deleted_service_is_refused(aws, mesh, service, context):

@@ -4,18 +4,14 @@ What is missing is made, what is there is left alone, what cannot fit is refused
 """
 
 import json
-import os
 
 import pytest
-from botocore.stub import Stubber
 
-from gateways.clients import client
 from gateways.mesh import _client
 from gateways.remembered import Remembered
-from handlers import accept_shares
 from handlers.join_mesh import handler
 from tests.hosted_mesh import URL
-from tests.integration.conftest import batch, make_by_hand, make_service
+from tests.integration.conftest import make_by_hand, make_service
 from tests.shapes import TAGS
 
 NAME = "serviceb.apps.local"
@@ -241,43 +237,6 @@ def test_an_older_deployment_joins_nothing(aws, apps, context):
     assert apps.list_virtual_nodes(meshName="apps")["virtualNodes"] == []
 
 
-def test_another_accounts_hosted_mesh_is_refused_by_name(aws, apps, context, monkeypatch):
-    monkeypatch.setenv("CONTROL_PLANE", "hosted")
-    answer = join(make_service(aws, {**TAGS, "meshift:mesh": "apps@999999999999"}), context)
-    assert answer["outcome"] == "Refused"
-    assert "mesh apps is of account 999999999999" in answer["reason"]
-
-
 def test_ones_own_account_behind_the_at_is_ones_own_mesh(aws, apps, context):
     answer = join(make_service(aws, {**TAGS, "meshift:mesh": "apps@123456789012"}), context)
     assert (answer["outcome"], answer["subject"]["meshOwner"]) == ("Joined", None)
-
-
-def test_a_service_waits_for_a_mesh_that_is_not_shared_yet_and_starts_when_the_share_is_accepted(
-    aws, apps, context, monkeypatch
-):
-    owner = "999999999999"
-    service = make_service(aws, {**TAGS, "meshift:mesh": f"shop@{owner}"})
-    answer = join(service, context)
-    assert (answer["outcome"], answer["reason"]) == ("Nothing To Do", f"waits for the share of mesh shop@{owner}")
-    monkeypatch.setenv("TRUSTED_ACCOUNTS", owner)
-    monkeypatch.setenv("SHARE_RESOURCE_TYPES", "appmesh:Mesh")
-    states, machine = aws("stepfunctions"), os.environ["STATE_MACHINE_ARN"]
-    accept(owner, "other", 1, context)
-    assert states.list_executions(stateMachineArn=machine)["executions"] == []
-    accept(owner, "shop", 2, context)
-    (started,) = states.list_executions(stateMachineArn=machine)["executions"]
-    assert started["name"] == service.deployment.replace("/", "-") + "-1"
-    assert Remembered("rollouts").freed() == []
-
-
-def accept(owner, mesh, number, context):
-    """Let accept_shares find one invitation, with a mesh in it."""
-    invitation = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{number}"
-    pending = {"resourceShareInvitationArn": invitation, "senderAccountId": owner, "status": "PENDING"}
-    shared = {"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}
-    with Stubber(client("ram")) as ram:
-        ram.add_response("get_resource_share_invitations", {"resourceShareInvitations": [pending]})
-        ram.add_response("list_pending_invitation_resources", {"resources": [shared]})
-        ram.add_response("accept_resource_share_invitation", {})
-        assert accept_shares.handler(batch({}), context) == {"batchItemFailures": []}

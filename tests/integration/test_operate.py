@@ -158,8 +158,9 @@ def test_names_are_handed_over(aws, ask, service):
         ('{"signal": "pause", "mesh": "apps"}', "virtualService: missing; pause needs mesh and virtualService"),
         ('{"signal": "pause", "mesh": "a@b", "virtualService": "x"}', "mesh: 'a@b' is not a mesh's name"),
         ('{"signal": "pause", "mesh": 1}', "mesh: 1 is not a text"),
-        ('{"signal": "pause", "all": "yes"}', "all: not known here; known are cluster, execution"),
+        ('{"signal": "pause", "all": "yes"}', "all: not known here; known are cluster, execution, invitation"),
         ('{"signal": "start", "service": "x"}', "cluster: missing; start needs service and cluster"),
+        ('{"signal": "accept-share"}', "invitation: missing; accept-share needs invitation"),
     ],
 )
 def test_a_request_that_makes_no_sense_says_why_and_changes_nothing(aws, rollout, ask, body, says):

@@ -79,7 +79,7 @@ def emitted(capsys):
 def names_in_handlers():
     """All names that handlers give to metrics; those that are computed are computed here too, by the same words."""
     values = [{"result": {"outcome": outcome}} for outcome in OUTCOMES]
-    values += [{"decision": decision} for decision in ("ACCEPTED", "PENDING")]
+    values += [{"decision": decision} for decision in ("ACCEPTED", "EXPIRED", "REJECTED")]
     names = set()
     for path in (ROOT / "functions" / "handlers").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

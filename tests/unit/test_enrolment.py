@@ -72,6 +72,8 @@ def test_a_tag_that_makes_no_sense_is_refused_by_name(tag, value, says):
         ({"deploymentConfiguration": {"strategy": "LINEAR"}}, "the strategy LINEAR"),
         ({"deploymentConfiguration": {"strategy": "CANARY"}}, "the strategy CANARY"),
         ({"launchType": "EXTERNAL"}, "ECS Anywhere"),
+        ({"platformFamily": "WINDOWS_SERVER_2022_CORE"}, "runs on WINDOWS_SERVER_2022_CORE"),
+        ({"platformFamily": "Windows Server 2019"}, "runs on Windows Server 2019"),
         ({"deployments": [{"status": "PRIMARY", "serviceConnectConfiguration": {"enabled": True}}]}, "Service Connect"),
     ],
 )
@@ -80,8 +82,19 @@ def test_a_service_that_cannot_carry_a_sidecar_is_refused_by_name(change, says):
         refuse_unfit(service(**change))
 
 
-def test_an_ordinary_service_is_fit():
-    refuse_unfit(service(deploymentController={"type": "ECS"}, schedulingStrategy="REPLICA"))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"deploymentController": {"type": "ECS"}, "schedulingStrategy": "REPLICA"},
+        {"launchType": "FARGATE", "platformFamily": "Linux"},
+        {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]},
+        {"deploymentConfiguration": {"strategy": "ROLLING", "deploymentCircuitBreaker": {"enable": True}}},
+        {"deployments": [{"status": "PRIMARY", "serviceConnectConfiguration": {"enabled": False}}]},
+        {"deployments": [{"status": "ACTIVE", "serviceConnectConfiguration": {"enabled": True}}]},
+    ],
+)
+def test_an_ordinary_service_is_fit(change):
+    refuse_unfit(service(**change))
 
 
 def test_tags_are_read_from_the_shape_of_ecs():

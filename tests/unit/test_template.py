@@ -1,12 +1,14 @@
 """Promises of the template that no emulator keeps: they are read off the template itself."""
 
 import importlib
+import inspect
 import json
 import re
 
 import pytest
 
 from domain.deployment import COMPLETED, FAILED, IN_PROGRESS
+from domain.sharing import INVITATION_LIVES
 from domain.task_role import role_checks
 from tests.task_definitions import sidecar
 from tests.template import resources, state_machine, statements, template
@@ -19,8 +21,10 @@ QUEUES = resources("AWS::SQS::Queue")
 # to those who may see all.
 UNSCOPED = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
-    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "cloudwatch:DescribeAlarms",
-    "cloudwatch:GetMetricData", "application-autoscaling:DescribeScalableTargets", "ram:GetResourceShareInvitations",
+    "ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:ListClusters", "ecs:ListServices", "cloudwatch:DescribeAlarms",
+    "application-autoscaling:DescribeScalableTargets", "cloudwatch:GetMetricData", "ram:GetResourceShareInvitations",
+    "ram:ListResources", "ram:ListPrincipals", "ram:GetResourceShares", "ram:GetResourceShareAssociations",
+    "ram:CreateResourceShare", "organizations:DescribeOrganization",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
@@ -211,7 +215,8 @@ def test_nobody_may_invoke_the_mesh_api_but_through_its_url():
         else:
             assert statement["Condition"] == {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
     assert not resources("AWS::Lambda::Permission"), "other accounts are let in by their owner, see the README"
-    names = [json.dumps(s["Resource"]) for role in ROLES.values() for s in statements(role)]
+    invoking = [s for role in ROLES.values() for s in statements(role) if "Invoke" in json.dumps(s["Action"])]
+    names = [json.dumps(s["Resource"]) for s in invoking]
     assert len([name for name in names if "MeshApiFunction" in name]) == len(granted), "in one form, which is checked"
 
 
@@ -263,3 +268,32 @@ def test_the_default_policy_of_the_stack_is_a_policy():
 def test_every_deployment_event_that_means_something_reaches_the_function():
     pattern = template()["Resources"]["DeploymentRule"]["Properties"]["EventPattern"]
     assert set(pattern["detail"]["eventName"]) == {IN_PROGRESS, COMPLETED, FAILED}
+
+
+def test_who_speaks_to_meshes_may_speak_to_those_of_other_accounts():
+    """And to no other function of theirs: by its URL only."""
+    speakers = {
+        each["Properties"]["Role"]["Fn::GetAtt"][0]
+        for each in FUNCTIONS.values()
+        if "Mesh.of(" in inspect.getsource(importlib.import_module(each["Properties"]["Handler"].rpartition(".")[0]))
+    }
+    policy = template()["Resources"]["SharedMeshesPolicy"]["Properties"]
+    assert {each["Ref"] for each in policy["Roles"]} == speakers
+    for statement in policy["PolicyDocument"]["Statement"]:
+        if statement["Action"].startswith("lambda:"):
+            assert statement["Resource"]["Fn::Sub"].endswith(":*:function:*-MeshApiFunction-*")
+            assert set(statement["Condition"]) <= {"StringEquals", "Bool"}
+
+
+def test_an_invitation_alarms_people_while_there_is_time_to_accept_it():
+    alarm = template()["Resources"]["OldShareAlarm"]["Properties"]
+    assert 0 < alarm["Threshold"] < INVITATION_LIVES.total_seconds() - alarm["Period"]
+    assert alarm["AlarmActions"] == [{"Ref": "NotificationTopic"}]
+
+
+def test_who_lets_others_in_opens_no_url_to_everybody():
+    (adding,) = [s for s in statements(ROLES["ShareMeshRole"]) if "lambda:AddPermission" in actions(s)]
+    assert adding["Condition"] == {"StringEqualsIfExists": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
+    assert {each["Fn::GetAtt"][0] for each in adding["Resource"]} == {"MeshApiFunction", "DiscoverFunction"}
+    adders = [name for name, role in ROLES.items() if "lambda:AddPermission" in str(statements(role))]
+    assert adders == ["ShareMeshRole"]

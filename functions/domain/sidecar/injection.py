@@ -87,7 +87,7 @@ def inject(task_definition: Mapping[str, Any], enrolment: Enrolment, sidecar: Si
     kept = task_definition.get("proxyConfiguration") or bare.get("proxyConfiguration")
     wanted, notes = add(bare, application, sidecar, kept)
     refuse_oversized(register_input(wanted))
-    added = _comparable(task_definition) != _comparable(wanted)
+    added = comparable(task_definition) != comparable(wanted)
     return Injection(
         added=added,
         task_definition=wanted if added else copy.deepcopy(dict(task_definition)),
@@ -109,7 +109,8 @@ def register_input(task_definition: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in task_definition.items() if key not in DESCRIBED_ONLY}
 
 
-def _comparable(task_definition: Mapping[str, Any]) -> Any:
+def comparable(task_definition: Mapping[str, Any]) -> Any:
+    """Leave out what makes no difference between two task definitions; of Meshift's containers its own part stays."""
     containers = [_own_part(each) if is_ours(each) else each for each in task_definition["containerDefinitions"]]
     return _settled({**register_input(task_definition), "containerDefinitions": containers})
 

@@ -1,0 +1,82 @@
+"""`meshift mesh map`: a mesh as text, and as a picture."""
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from gateways.clients import error_code
+from meshift.errors import DONE, BadInput, Failed
+from meshift.importing.descriptions import describe as description_of
+from meshift.importing.descriptions import names_in
+from meshift.importing.target import ENDPOINT_VARIABLE, connect
+from meshift.mapping.model import MeshMap, map_of
+from meshift.mapping.picture import draw
+from meshift.mapping.text import lines
+from meshift.options import add_aws, add_json, use_aws
+from meshift.stack import read_stack
+
+_AT_ONCE = 8
+Connect = Callable[[str | None, str, str | None, str | None], Any]
+
+
+def describe(found: argparse.ArgumentParser, _: str) -> None:
+    """Add the options."""
+    says = "draw a mesh: virtual services, their routes and weights, virtual nodes and what they call"
+    drawn = found.add_subparsers(dest="verb", metavar="map", required=True).add_parser(
+        "map", help=says, description=says
+    )
+    drawn.add_argument("mesh", nargs="?", help="mesh, or mesh@owner; default: the stack's (MeshName)")
+    drawn.add_argument("--svg", type=Path, metavar="FILE", help="draw it into a file as SVG")
+    add_aws(drawn)
+    add_json(drawn)
+
+
+def run(options: argparse.Namespace, connect: Connect = connect) -> int:
+    """Draw one. `connect` makes a client of URL, signing name, Region and profile."""
+    use_aws(options)
+    stack = read_stack(options.stack)
+    mesh = options.mesh or stack.parameters.get("MeshName")
+    if not mesh:
+        raise BadInput(f"stack {stack.name} has no mesh of its own; name one")
+    settings = stack.settings
+    url = os.environ.get(ENDPOINT_VARIABLE) or settings.mesh_endpoint
+    client = connect(url, settings.mesh_signing_name or "appmesh", options.region, options.profile)
+    found = read(client, mesh)
+    if options.svg:
+        write(options.svg, draw(found))
+    if options.json:
+        print(json.dumps(asdict(found), indent=2))
+    elif not options.svg:
+        print("\n".join(lines(found)))
+    return DONE
+
+
+def read(client: Any, mesh: str) -> MeshMap:
+    """Read a mesh (NAME or NAME@OWNER). Raises Failed when it is not there."""
+    name, _, owner = mesh.partition("@")
+    whole = {"meshName": name, **({"meshOwner": owner} if owner else {})}
+    try:
+        client.describe_mesh(**whole)
+        wanted = list(names_in(client, whole))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = list(pool.map(lambda each: (each[0].name, description_of(client, *each)), wanted))
+    except ClientError as error:
+        if "NotFound" in error_code(error):
+            raise Failed(error.response["Error"]["Message"]) from error
+        raise
+    return map_of(mesh, found)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file. Raises BadInput where none can be."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,104 @@
+"""The small rest of AWS: parameters, alarms, topics, buses, invitations; what was told is kept."""
+
+from typing import Any
+
+from tests.cloud.dynamodb import refusal
+
+Document = dict[str, Any]
+
+
+class Parameters:
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get_parameter(self, Name: str, **_: Any) -> Document:
+        if Name not in self.values:
+            raise refusal("ParameterNotFound", "GetParameter")
+        return {"Parameter": {"Name": Name, "Value": self.values[Name]}}
+
+    def put_parameter(self, Name: str, Value: str, **_: Any) -> Document:
+        self.values[Name] = Value
+        return {"Version": 1}
+
+
+class Alarms:
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+
+    def describe_alarms(self, AlarmNames: list[str], **_: Any) -> Document:
+        known = [name for name in AlarmNames if name in self.states]
+        return {"MetricAlarms": [{"AlarmName": name, "StateValue": self.states[name]} for name in known]}
+
+
+class Told:
+    """SNS, EventBridge and SQS as ears: what was said, in its order."""
+
+    def __init__(self) -> None:
+        self.mails: list[Document] = []
+        self.events: list[Document] = []
+        self.buried: list[Document] = []
+
+    def publish(self, **request: Any) -> Document:
+        self.mails.append(request)
+        return {"MessageId": "1"}
+
+    def put_events(self, Entries: list[Document], **_: Any) -> Document:
+        self.events += Entries
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in Entries]}
+
+    def send_message(self, **request: Any) -> Document:
+        self.buried.append(request)
+        return {"MessageId": "1"}
+
+
+class Roles:
+    """IAM: every role may do everything."""
+
+    def simulate_principal_policy(self, ActionNames: list[str], **_: Any) -> Document:
+        results = [{"EvalActionName": name, "EvalResourceName": "*", "EvalDecision": "allowed"} for name in ActionNames]
+        return {"EvaluationResults": results, "IsTruncated": False}
+
+    def attach_role_policy(self, **_: Any) -> Document:
+        return {}
+
+
+class Scaling:
+    """Application Auto Scaling's targets, by resource."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Document] = {}
+
+    def describe_scalable_targets(self, ResourceIds: list[str], **_: Any) -> Document:
+        return {"ScalableTargets": [self.targets[each] for each in ResourceIds if each in self.targets]}
+
+    def register_scalable_target(self, ResourceId: str, **request: Any) -> Document:
+        self.targets[ResourceId] = {**self.targets.get(ResourceId, {"MaxCapacity": 10}), **request}
+        return {}
+
+
+class Invitations:
+    """RAM's, by ARN, with what is in them."""
+
+    def __init__(self) -> None:
+        self.invitations: dict[str, Document] = {}
+        self.resources: dict[str, list[Document]] = {}
+
+    def invite(self, owner: str, mesh: str) -> str:
+        arn = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{mesh}"
+        about = {"resourceShareInvitationArn": arn, "senderAccountId": owner, "status": "PENDING"}
+        self.invitations[arn] = {**about, "resourceShareName": mesh}
+        self.resources[arn] = [{"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}]
+        return arn
+
+    def get_resource_share_invitations(self, **_: Any) -> Document:
+        return {"resourceShareInvitations": [dict(each) for each in self.invitations.values()]}
+
+    def list_pending_invitation_resources(self, resourceShareInvitationArn: str, **_: Any) -> Document:
+        return {"resources": self.resources[resourceShareInvitationArn]}
+
+    def accept_resource_share_invitation(self, resourceShareInvitationArn: str, **_: Any) -> Document:
+        invitation = self.invitations[resourceShareInvitationArn]
+        if invitation["status"] != "PENDING":
+            raise refusal("ResourceShareInvitationAlreadyAcceptedException", "AcceptResourceShareInvitation")
+        invitation["status"] = "ACCEPTED"
+        return {"resourceShareInvitation": dict(invitation)}

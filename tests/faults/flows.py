@@ -1,0 +1,164 @@
+"""The flows that are swept: each begins in a quiet cloud, and does one thing."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tests.asl import TaskFailed
+from tests.cloud.cloud import Cloud, in_force
+from tests.cloud.tutorial import NAME, POLICY, begun, deploy, empty
+from tests.hosted_mesh import OWNER
+
+CANDIDATE, STABLE = "serviceBv2", "serviceB"
+SHORT = {**POLICY, "steps": [{"weight": 25, "bakeSeconds": 30}], "finalBakeSeconds": 30}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What begins, what happens, and the endings that it has without a fault."""
+
+    name: str
+    before: Callable[[], Cloud]
+    act: Callable[[Cloud], None]
+    endings: tuple[str, ...]
+
+    def fresh(self) -> Cloud:
+        return _kept(self).fork()
+
+    def begin(self, cloud: Cloud) -> None:
+        with in_force(cloud):
+            self.act(cloud)
+
+
+@cache
+def _kept(flow: Flow) -> Cloud:
+    return flow.before()
+
+
+def operate(cloud: Cloud, signal: str, **more: str) -> int:
+    """Ask the operators' function; returns the status of its answer, 500 when it fails."""
+    request = {"signal": signal, "mesh": "apps", "virtualService": NAME, **more}
+    if signal == "start":
+        request = {"signal": signal, **more}
+    iam = {"userArn": f"arn:aws:iam::{OWNER}:user/ann", "accountId": OWNER}
+    try:
+        answer = cloud.invoke(
+            "OperateFunction", {"requestContext": {"authorizer": {"iam": iam}}, "body": json.dumps(request)}
+        )
+    except TaskFailed:
+        return 500
+    return int(answer["statusCode"])
+
+
+def rolling_out(cloud: Cloud) -> bool:
+    """Say whether a rollout has shifted traffic and is not at its end."""
+    return any("Shift Traffic" in each.path for each in cloud.states.running)
+
+
+def _roll_out(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+
+
+def _fall_ill(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+    _when(cloud, rolling_out, lambda: cloud.alarms.states.update(errors="ALARM"))
+
+
+def _redeploy(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:3")
+
+
+def _pause(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+
+    def pause() -> None:
+        operate(cloud, "pause")
+        cloud.clock.later(600, lambda: operate(cloud, "resume"))
+
+    _when(cloud, rolling_out, pause)
+
+
+def _stop(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+
+    def stop() -> None:
+        for each in cloud.states.running:
+            cloud.states.stop_execution(each.arn)
+
+    _when(cloud, rolling_out, stop)
+
+
+def _deploy_broken(cloud: Cloud) -> None:
+    cloud.ecs.broken.add("app:broken")
+    deploy(cloud, CANDIDATE, "app:broken")
+
+
+def _overtake(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+    _when(cloud, rolling_out, lambda: _redeploy(cloud))
+
+
+def _accept(cloud: Cloud) -> None:
+    cloud.invitations.invite("222222222222", "shop")
+    cloud.clock.later(3700, lambda: None)  # until the sweep has looked
+
+
+def _when(cloud: Cloud, so: Callable[[Cloud], bool], act: Callable[[], Any]) -> None:
+    """Do something as soon as something is so; gives up when it never is."""
+
+    def look(times: int = 400) -> None:
+        if so(cloud):
+            act()
+        elif times:
+            cloud.clock.later(7, lambda: look(times - 1))
+
+    look()
+
+
+def _candidate_carries_all(**parameters: str) -> Cloud:
+    cloud = begun(SHORT, **parameters)
+    with in_force(cloud):
+        deploy(cloud, CANDIDATE, "app:2")
+        cloud.run()
+        cloud.wait(100)
+    return cloud
+
+
+def _waits_for_share() -> Cloud:
+    cloud = empty(SHORT, ControlPlane="appmesh", TrustedAccounts="222222222222")
+    with in_force(cloud):
+        deploy(cloud, "serviceA", tags={"meshift:mesh": "shop@222222222222"})
+        cloud.run()
+    return cloud
+
+
+def _approve(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+    _when(cloud, lambda each: any(one.token for one in each.states.running), lambda: operate(cloud, "approve"))
+
+
+def _begun() -> Cloud:
+    return begun(SHORT)
+
+
+def _gated() -> Cloud:
+    gate = {"timeoutSeconds": 600, "onTimeout": "rollback"}
+    return begun({**SHORT, "steps": [{"weight": 25, "bakeSeconds": 30, "gate": gate}]})
+
+
+FLOWS = (
+    Flow("roll out", _begun, _roll_out, ("Redeployed", "Promoted")),
+    Flow("fall ill", _begun, _fall_ill, ("Redeployed", "Rolled Back")),
+    Flow("stop", _begun, _stop, ("Redeployed", "ABORTED")),
+    Flow("pause and resume", _begun, _pause, ("Redeployed", "Promoted")),
+    Flow("approve a gate", _gated, _approve, ("Redeployed", "Promoted")),
+    Flow("answer no gate", _gated, _roll_out, ("Redeployed", "Rolled Back")),
+    Flow("clean up", lambda: begun({**SHORT, "cleanUp": "scale-to-zero"}), _roll_out, ("Redeployed", "Promoted")),
+    Flow("be overtaken", _begun, _overtake, ("Redeployed", "Superseded", "Redeployed", "Promoted")),
+    Flow("redeploy what carries all", _candidate_carries_all, _redeploy, ("Redeployed", "Promoted")),
+    Flow("deploy what never starts", _candidate_carries_all, _deploy_broken, ("Redeployed", "Promoted")),
+    Flow("roll out on App Mesh", lambda: begun(SHORT, ControlPlane="appmesh"), _roll_out, ("Redeployed", "Promoted")),
+    Flow("accept a share", _waits_for_share, _accept, ("Nothing To Do",)),
+)
