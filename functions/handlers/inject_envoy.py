@@ -77,7 +77,7 @@ def _inject(event: Document, settings: Settings) -> Document:
     mesh = Mesh.of(subject, settings)
     enrolment = parse_enrolment(service_tags, service["serviceName"])
     node = mesh.describe_virtual_node(subject["virtualNode"])
-    sidecar = sidecar_for(node, _sidecar_settings(subject, settings))
+    sidecar = sidecar_for(node, sidecar_settings_of(subject, settings))
     injection = inject(revision, enrolment, sidecar)
     present = not injection.added or (is_injected(revision) and tags.get(INJECTED_AS) == injection.digest)
     if not present and thrown_out:
@@ -129,7 +129,7 @@ def _overtaken(event: Document, tags: Mapping[str, str]) -> Document | None:
     return None
 
 
-def _sidecar_settings(subject: Document, settings: Settings) -> SidecarSettings:
+def sidecar_settings_of(subject: Document, settings: Settings) -> SidecarSettings:
     """Say where Envoy gets its configuration: from whoever hosts the mesh."""
     if not settings.hosted or subject["meshOwner"] is None:
         return settings.sidecar
