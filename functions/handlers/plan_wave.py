@@ -28,6 +28,7 @@ from domain.fleet import (
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
+from handlers.wanted_sidecar import sidecar_settings
 from observability import logger, metrics
 from settings import Settings
 
@@ -114,12 +115,14 @@ def _judge(service: Document, settings: Settings) -> Judgement:
         current = primary(service)
         if current is None:
             raise NotFound(f"service {service['serviceName']} has no primary deployment")
-        node = _node(enrolment_of(service), settings)
+        enrolment = enrolment_of(service)
+        node = _node(enrolment, settings)
+        wanted = sidecar_settings({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}, settings)
         revision, tags = ecs.describe_task_definition(current["taskDefinition"])
     except (Refused, NotFound) as error:
         return Judgement(REFUSED, str(error))
     rolled_back = Remembered(settings.rollout_table).rolled_back(service["serviceArn"])
-    return judge(service, revision, tags, node, settings.sidecar, rolled_back)
+    return judge(service, revision, tags, node, wanted, rolled_back)
 
 
 def _node(enrolment: Enrolment, settings: Settings) -> Document | None:
