@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "functions"), str(ROOT)]
 
+from domain.checks import calls  # noqa: E402
 from domain.policy import parse_policy  # noqa: E402
 from domain.timeline import PRICES_OF, cost, states_entered, steps_of  # noqa: E402
 from local import deploy  # noqa: E402
@@ -38,11 +39,12 @@ def main() -> None:
         entered = states_of(tutorial, second)
     if output["outcome"] != "Promoted":
         raise AssertionError(output)
-    counted = states_entered(steps_of(parse_policy(policy)))
+    understood = parse_policy(policy)
+    counted = states_entered(steps_of(understood))
     turns = entered.count(TURN[0])
     if Counter(entered) != Counter([*counted, *TURN * turns]):
         raise AssertionError(f"entered {Counter(entered)}, counted {Counter(counted)}")
-    found = cost(counted, {})
+    found = cost(counted, calls(understood.checks))
     print(
         json.dumps(
             {
@@ -50,6 +52,7 @@ def main() -> None:
                 "transitions": len(entered) - len(TURN) * turns,
                 "transitions_waiting_for_its_turn": len(TURN) * turns,
                 "invocations": found.invocations,
+                "cloudwatch_calls": found.cloudwatch_calls,
                 "usd": round(found.usd, 4),
                 "prices_of": PRICES_OF,
             }

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local import deploy, envoys
 from local.callers import Callers
-from local.instance import Instance
+from local.instance import Instance, LocalAwsError
 from local.settings import CONSUMER, OWNER
 from local.tutorial import MESH, Tutorial, wait_for
 
@@ -166,13 +166,39 @@ def tags(mesh: str, virtual_service: str, backend: str) -> dict[str, str]:
 
 def share_mesh(aws: Instance, *principals: str) -> None:
     """Share the owner's mesh by the parameters of its stack."""
-    wanted = {"ShareMesh": MESH, "SharePrincipals": ",".join(principals), "AllowExternalPrincipals": "true"}
-    deploy.deploy(aws, {OWNER: {**deploy.PARAMETERS[OWNER], **wanted}})
+    set_parameters(aws, ShareMesh=MESH, SharePrincipals=",".join(principals), AllowExternalPrincipals="true")
 
 
 def unshare_mesh(aws: Instance) -> None:
     """Take the parameters back."""
-    deploy.deploy(aws, {OWNER: {**deploy.PARAMETERS[OWNER], "ShareMesh": ""}})
+    set_parameters(aws, ShareMesh="", SharePrincipals="", AllowExternalPrincipals="false")
+
+
+def set_parameters(aws: Instance, **wanted: str) -> None:
+    """Change parameters of the owner's stack, as the console does, and wait until that is done."""
+    cloudformation = aws.client("cloudformation", OWNER)
+    (stack,) = cloudformation.describe_stacks(StackName=deploy.STACK)["Stacks"]
+    names = {each["ParameterKey"] for each in stack["Parameters"]}
+    cloudformation.update_stack(
+        StackName=deploy.STACK,
+        UsePreviousTemplate=True,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {
+                "ParameterKey": name,
+                **({"ParameterValue": wanted[name]} if name in wanted else {"UsePreviousValue": True}),
+            }
+            for name in sorted(names)
+        ],
+    )
+
+    def done() -> str | None:
+        (found,) = cloudformation.describe_stacks(StackName=deploy.STACK)["Stacks"]
+        return None if found["StackStatus"].endswith("IN_PROGRESS") else str(found["StackStatus"])
+
+    status = wait_for("the owner's stack is updated", done)
+    if status != "UPDATE_COMPLETE":
+        raise LocalAwsError(f"the owner's stack could not be updated: {status}")
 
 
 def card_arn(account: str) -> str:

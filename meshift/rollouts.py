@@ -135,7 +135,8 @@ def look(rollout: Rollout, settings: Settings) -> Rollout:
         document = {**document, **latest}
         seconds = max(0.0, (datetime.now(UTC) - since).total_seconds())
     weights = weights_now(rollout.mesh, document.get("plan") or {}, settings)
-    return replace(rollout, document=document, state=state, seconds=seconds, weights=weights)
+    waits = rollout.waits and "position" not in document  # it has had its turn meanwhile
+    return replace(rollout, document=document, state=state, seconds=seconds, weights=weights, waits=waits)
 
 
 def weights_now(mesh: str, plan: Mapping[str, Any], settings: Settings) -> Weights | None:

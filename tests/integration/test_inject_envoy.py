@@ -12,9 +12,9 @@ from domain.weights import read_weights, with_weights
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
-from handlers import plan_rollout, recover_rollout, shift_traffic
+from handlers import plan_rollout, shift_traffic
 from handlers.inject_envoy import handler
-from tests.integration.conftest import batch, make_service
+from tests.integration.conftest import make_service, recover
 from tests.shapes import SUBJECT, route_spec, task_definition
 from tests.template import state_machine
 
@@ -237,7 +237,7 @@ def test_what_a_dead_execution_took_away_comes_back(aws, mesh, carrying, context
     document |= handler(document, context)
     shift_traffic.handler({**document, "to": "step"}, context)
     Remembered("rollouts").remember_moved_away(carrying.arn, "a:revision", {})
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
     assert Remembered("rollouts").moved_away(carrying.arn) is None
     assert RolloutTable("rollouts").claims() == []
