@@ -7,7 +7,7 @@ export SAM_CLI_TELEMETRY := 0
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help demo test check local local-down bench deploy lock clean
+.PHONY: help demo test check local local-down bench faults deploy lock clean
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -43,6 +43,9 @@ local-down: ## stop local AWS
 
 bench: $(READY) ## the benchmarks, a JSON line each
 	@$(PY) -m benchmarks
+
+faults: $(READY) ## everything that can go wrong with each call to AWS, and an event storm
+	@$(PY) -m tests.faults
 
 deploy: $(READY) ## build and deploy to real AWS, asking what it needs to know
 	sam build && sam deploy --guided

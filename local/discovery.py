@@ -43,8 +43,8 @@ _at_once = asyncio.Semaphore(2)
 async def app(scope: dict[str, Any], body: bytes, send: Any) -> None:
     """Hand a poll on to the mesh owner's function; one that names no owner is for OWNER's to refuse."""
     asked = read(body)
-    identifier = url_of("DiscoverFunction", owner_of(asked), REGION)
-    if identifier is None or SETTINGS.discoveryFails:
+    identifier = url_of("DiscoverFunction", said_of(asked, "meshOwner") or OWNER, REGION)
+    if identifier is None or said_of(asked, "mesh") == SETTINGS.discoveryFails:
         said = (
             "discovery is out of reach" if identifier else "no discovery in the account of the mesh: deploy the stack"
         )
@@ -128,9 +128,9 @@ def read(body: bytes) -> Asked:
         return {}
 
 
-def owner_of(asked: Asked) -> str:
-    """The account that owns the mesh of a poll."""
+def said_of(asked: Asked, name: str) -> str | None:
+    """What a poll says of the node that asks (`mesh`, `meshOwner`), or None."""
     try:
-        return str(asked["node"]["metadata"]["meshOwner"])
+        return str(asked["node"]["metadata"][name])
     except (LookupError, TypeError):
-        return OWNER
+        return None

@@ -13,13 +13,13 @@ class Settings:
     """`deploymentSeconds`: how long an ECS deployment takes; `failingTag`: image tags holding it never start.
 
     `dataPlane`: whether real Envoys run beside the tasks that are started from now on (local/dataplane.py);
-    `discoveryFails`: whether discovery is out of reach.
+    `discoveryFails`: the mesh whose Envoys find discovery out of reach, empty for none.
     """
 
     deploymentSeconds: float = 1.0  # noqa: N815 - the names on the wire
     failingTag: str = "fails"  # noqa: N815
     dataPlane: bool = False  # noqa: N815
-    discoveryFails: bool = False  # noqa: N815
+    discoveryFails: str = ""  # noqa: N815
 
     def change(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Take over the given settings; ValueError names what is unknown or makes no sense."""
@@ -30,9 +30,12 @@ class Settings:
             elif name == "failingTag":
                 if not isinstance(value, str) or not value:
                     raise ValueError(f"failingTag must be a text that is not empty, not {value!r}")
-            elif name in ("dataPlane", "discoveryFails"):
+            elif name == "dataPlane":
                 if not isinstance(value, bool):
-                    raise ValueError(f"{name} must be true or false, not {value!r}")
+                    raise ValueError(f"dataPlane must be true or false, not {value!r}")
+            elif name == "discoveryFails":
+                if not isinstance(value, str):
+                    raise ValueError(f"discoveryFails must be the name of a mesh, or empty, not {value!r}")
             else:
                 raise ValueError(f"unknown setting {name!r}; there are {', '.join(asdict(self))}")
         for name, value in wanted.items():

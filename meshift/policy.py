@@ -94,9 +94,7 @@ def told(found: dict[str, Any], origin: str) -> list[str]:
         bake = f"bakes {span(step['bakeSeconds'])}, {checks}"
         lines.append(f"  {span(step['at']):>12} {step['weight']:>4} % {bar(step['weight'], 20)} {bake}")
     gates = f", and up to {span(found['secondsAtGates'])} at gates" if found["secondsAtGates"] else ""
-    lines.append(
-        f"  {span(found['seconds']):>12} promoted{gates}; at the latest after {span(found['deadlineSeconds'])}"
-    )
+    lines.append(f"  {span(found['seconds']):>12} promoted{gates}; given up after {span(found['deadlineSeconds'])}")
     checks = "; ".join(["ECS health", *map(_check, found["checks"])])
     ends = {"rollback": "takes the traffic back", "freeze": "leaves the weights as they are"}[found["onFailure"]]
     failures = "a failure" if found["failureLimit"] == 1 else f"{found['failureLimit']} failures"
@@ -111,10 +109,16 @@ def told(found: dict[str, Any], origin: str) -> list[str]:
 
 
 def _check(document: dict[str, Any]) -> str:
-    """Name a check by what it looks at."""
-    kind = next((key for key in document if key not in ("name", "dryRun", "onNoData")), "")
-    named = document.get("name") or (document[kind] if isinstance(document.get(kind), str) else "")
-    return f"{kind} {named}".strip() + (", told only" if document.get("dryRun") else "")
+    """Name a check by what it looks at, and its limits.
+
+    >>> _check({"envoy": "errorRate", "above": 0.01, "dryRun": True}), _check({"metric": {}, "name": "slow", "max": 2})
+    ('envoy errorRate above 0.01, told only', 'metric slow max 2')
+    """
+    said = {key: value for key, value in document.items() if key not in ("name", "dryRun", "onNoData")}
+    kind = next(iter(said))
+    words = [kind, str(document.get("name") or (said[kind] if isinstance(said[kind], str) else ""))]
+    words += [f"{key} {value}" for key, value in said.items() if key != kind and isinstance(value, int | float | str)]
+    return " ".join(filter(None, words)) + (", told only" if document.get("dryRun") else "")
 
 
 def _takes(cost: dict[str, Any]) -> str:

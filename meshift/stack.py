@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from botocore.exceptions import ClientError
 
@@ -89,4 +89,4 @@ def mesh_of(settings: Settings, mesh: str) -> Mesh:
     """Return a mesh (NAME or NAME@OWNER) where AWS's usual variable says that its API is, else where the stack says."""
     name, _, owner = mesh.partition("@")
     endpoint = os.environ.get("AWS_ENDPOINT_URL_APP_MESH") or settings.mesh_endpoint
-    return Mesh(name, owner or None, endpoint, settings.mesh_signing_name)
+    return Mesh.of({"mesh": name, "meshOwner": owner or None}, replace(settings, mesh_endpoint=endpoint))

@@ -5,6 +5,7 @@ from typing import Any
 from domain.discovery.view import MeshView
 
 OWNER, OTHER = "111111111111", "222222222222"
+LOCAL = {"dns": {"hostname": "127.0.0.1"}}
 Resource = tuple[str, dict[str, Any]]
 
 
@@ -40,6 +41,11 @@ def node(
     if backends is not None:
         spec["backends"] = [backend(each) for each in backends]
     return f"virtualNode/{name}", document(spec | more, owner)
+
+
+def http_node(name: str, port: int, **more: Any) -> Resource:
+    """A virtual node of an application on this machine."""
+    return node(name, listening(port, "http"), serviceDiscovery=LOCAL, **more)
 
 
 def route(weights: dict[str, int], kind: str = "http2Route", priority: int | None = None, **more: Any) -> Any:

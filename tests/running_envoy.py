@@ -1,5 +1,6 @@
 """A real Envoy with a static bootstrap, and small applications for it to talk to."""
 
+import http.client
 import http.server
 import json
 import socket
@@ -48,6 +49,16 @@ def wait_for(port: int, log: Path, envoy: subprocess.Popen[bytes]) -> None:
             assert envoy.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.02)
+
+
+def get(port: int, path: str = "/", host: str = "b.local", **headers: str) -> tuple[int, str]:
+    """Send a request to a port of this machine; the status and the body of its answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", path, headers={"Host": host, **headers})
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode()
+    connection.close()
+    return found
 
 
 @contextmanager

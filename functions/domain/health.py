@@ -69,6 +69,20 @@ def _reasons(results: Sequence[Result]) -> str:
     return "; ".join(result.reason for result in results)
 
 
+def answering(tasks: Sequence[Mapping[str, Any]]) -> int:
+    """Count the running tasks, of any revision, whose Envoy is not known to be unhealthy; one may have none at all.
+
+    Less than what a candidate needs to get traffic: it is about taking traffic back to where it came from.
+    """
+    return sum(
+        task["lastStatus"] == "RUNNING"
+        and not any(
+            each["name"] == ENVOY and each.get("healthStatus") == "UNHEALTHY" for each in task.get("containers", [])
+        )
+        for task in tasks
+    )
+
+
 def envoy_health(tasks: Sequence[Mapping[str, Any]], task_definition: str) -> list[str]:
     """List the health of Envoy in each running task of a revision: HEALTHY, UNHEALTHY or UNKNOWN."""
     return [

@@ -86,6 +86,22 @@ def tasks_per_percent(before: Weights, candidate: str, healthy: Mapping[str, int
     return max(densities)
 
 
+def rising(present: Weights, target: Weights) -> list[str]:
+    """List the nodes that would get more weight than they have, in some route.
+
+    >>> rising({"r": {"v1": 75, "v2": 25}}, {"r": {"v1": 100, "v2": 0}})
+    ['v1']
+    """
+    return sorted(
+        {
+            node
+            for route, weights in target.items()
+            for node, weight in weights.items()
+            if weight > present[route].get(node, 0)
+        }
+    )
+
+
 def shares_of(weights: Weights, node: str) -> dict[str, int]:
     """Return a node's share of each route in percent."""
     return {route: round(each.get(node, 0) * TOTAL / sum(each.values())) for route, each in weights.items()}

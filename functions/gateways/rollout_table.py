@@ -11,6 +11,7 @@ MESH is NAME or, another account's, NAME@OWNER. What is remembered beside this: 
 """
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,10 @@ from gateways.clients import client, error_code
 from gateways.table import KEEP, Table, expiry, key, now
 
 _KEEP_CLAIM = timedelta(days=91)
-_MAY_WRITE = "execution = :execution AND (attribute_not_exists(fenced) OR #name = :value)"
+_RECOVERY_SECONDS = 90
+"""How long a claim is in one recovery's hands: longer than a function lives."""
+_MAY_WRITE = "execution = :execution AND attribute_not_exists(fenced)"
+_MAY_RECOVER = "execution = :execution AND (attribute_not_exists(recovering) OR recovering < :stale)"
 
 
 class RolloutTable(Table):
@@ -61,12 +65,42 @@ class RolloutTable(Table):
         """Keep what recovery needs with the claim, before the first weight is written."""
         self._update_claim(mesh, virtual_service, execution, "document", {"S": json.dumps(document)})
 
-    def fence(self, mesh: str, virtual_service: str, execution: str) -> dict[str, Any]:
+    def fence(self, mesh: str, virtual_service: str, execution: str) -> dict[str, Any] | None:
         """Take from a dead execution, whose last function may still run, the right to write weights.
 
-        Returns the claim as it is then; nothing can be added to it any more.
+        Returns the claim as it is then, with `fencedSeconds`, since when; nothing can be added to it any more. None
+        when another recovery has it in hand, or it is not the execution's any more.
         """
-        return _claim(self._update_claim(mesh, virtual_service, execution, "fenced", {"BOOL": True}))
+        at = time.time()
+        values = {":execution": {"S": execution}, ":now": {"N": str(at)}, ":stale": {"N": str(at - _RECOVERY_SECONDS)}}
+        try:
+            item = client("dynamodb").update_item(
+                TableName=self._name,
+                Key=_claim_key(mesh, virtual_service),
+                UpdateExpression="SET fenced = if_not_exists(fenced, :now), recovering = :now",
+                ConditionExpression=_MAY_RECOVER,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return None
+        return {**_claim(item), "fencedSeconds": at - float(item["fenced"]["N"])}
+
+    def decide(self, mesh: str, virtual_service: str, execution: str, result: Mapping[str, Any]) -> bool:
+        """Note how a rollout ends; from here on recovery does not undo it, but completes what is left of its end.
+
+        False when the execution does not hold its claim any more: recovery, or an earlier try, has ended it.
+        """
+        text = json.dumps({"outcome": result["outcome"], "reason": result["reason"]})
+        try:
+            self._update_claim(mesh, virtual_service, execution, "decided", {"S": text})
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
 
     def holds(self, mesh: str, virtual_service: str, execution: str) -> bool:
         """Say whether an execution may write this virtual service's weights."""
@@ -79,10 +113,10 @@ class RolloutTable(Table):
         return _claim(item) if item else None
 
     def claims(self) -> list[dict[str, Any]]:
-        """Return all claims: `{"mesh", "virtualService", "execution", "document", "signal", "token", "gate"}` each.
+        """Return all claims, with mesh, virtualService, execution, document, signal, decided, token and gate each.
 
-        The document is None before there is a plan, the signal before somebody gave one, the token while it waits for
-        none; the gate is the number of the step whose gate it waits at, from 0.
+        The document is None before there is a plan, the signal before somebody gave one, `decided` before it is how it
+        ends, the token while it waits for none; the gate is the number of the step whose gate it waits at, from 0.
         """
         return [_claim(item) for item in self._query("claims")]
 
@@ -189,5 +223,6 @@ def _claim(item: Mapping[str, Any]) -> dict[str, Any]:
         "execution": item["execution"]["S"],
         "document": json.loads(item["document"]["S"]) if "document" in item else None,
         "signal": Signal(**json.loads(signal["S"])) if signal else None,
+        "decided": json.loads(item["decided"]["S"]) if "decided" in item else None,
         **(json.loads(item["waits"]["S"]) if "waits" in item else {"token": None, "gate": None}),
     }

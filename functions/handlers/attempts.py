@@ -1,4 +1,4 @@
-"""One more attempt at the deployment that a service has now: started by an operator, or by a share that arrived."""
+"""One more attempt at the deployment that a service has now, for an operator, a share that arrived, changed tags."""
 
 from collections.abc import Mapping
 from typing import Any

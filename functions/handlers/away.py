@@ -60,9 +60,9 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
         "steps": [{"weights": away}],
         "away": True,
     }
-    table.record(*claim, "plan", plan)
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}
     table.keep_plan(*claim, {**kept, "plan": plan})
+    table.record(*claim, "plan", plan)
     seconds = heard_seconds(settings.discovery_poll_seconds)
     return {
         "outcome": "Carries Traffic",

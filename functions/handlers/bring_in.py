@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import execution_name, primary
-from domain.errors import MeshiftError
+from domain.errors import NotFound, Refused
 from domain.fleet import FAILED, SUPERSEDED, progress, wait_seconds
 from domain.sidecar import is_injected
 from gateways import ecs, executions
@@ -36,7 +36,7 @@ def handler(event: Document, context: LambdaContext) -> Document:
     settings = Settings.from_env(os.environ)
     try:
         answer = _look(event, settings) if event.get("execution") else _start(event, settings)
-    except MeshiftError as error:
+    except (Refused, NotFound) as error:
         answer = {"outcome": FAILED, "reason": str(error)}
     logger.info(answer.get("outcome", "Wait"), reason=answer.get("reason"))
     return answer

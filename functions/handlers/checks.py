@@ -81,10 +81,10 @@ def tell_results(results: Sequence[Result], event: Document, table: RolloutTable
     failed = sum(each.dry_run and each.verdict == FAIL for each in results)
     if failed:
         metrics.add_metric("DryRunFailed", MetricUnit.Count, failed)
-    before = event.get("checked", {}).get("results") or [None] * len(told)
+    known = {place: last["verdict"] for place, last in enumerate(event.get("checked", {}).get("results", []))}
     subject = event["subject"]
-    for last, result in zip(before, told, strict=True):
-        if last is None or last["verdict"] != result["verdict"]:
+    for place, result in enumerate(told):
+        if known.get(place) != result["verdict"]:
             line = {**result, "step": event["position"]["step"]}
             table.record(mesh_id(subject), subject["virtualService"], event["execution"], "check", line)
     return told

@@ -3,17 +3,13 @@
 import os
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.enrolment import mesh_id
-from domain.outcome import needs_people, summarise
-from domain.weights import read_weights
-from gateways import announcements
-from gateways.mesh import Mesh
-from gateways.remembered import Remembered
+from domain.outcome import summarise
 from gateways.rollout_table import RolloutTable
-from observability import logger, metrics, tell_execution, tell_weights
+from handlers.closing import announce, present_weights, record, remember
+from observability import logger, metrics, tell_execution
 from settings import Settings
 
 
@@ -27,40 +23,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
-    result = summarise(event, _weights(event, settings))
+    result = summarise(event, present_weights(event, settings))
     subject = event.get("subject") or {}
-    if subject.get("virtualService"):
-        _close(event, result, settings)
-    announcements.announce_outcome(settings.topic_arn, result, event, needs_people(result["outcome"]))
-    metrics.add_metric(result["outcome"].replace(" ", ""), MetricUnit.Count, 1)
-    logger.info(result["outcome"], result=result)
-    return result
-
-
-def _close(event: dict[str, Any], result: dict[str, Any], settings: Settings) -> None:
-    """Record the outcome, and give the claim back, also one that a task took before it failed."""
-    table, remembered = RolloutTable(settings.rollout_table), Remembered(settings.rollout_table)
-    subject, plan, outcome = event["subject"], event.get("plan"), result["outcome"]
-    claim = mesh_id(subject), subject["virtualService"], event["execution"]
-    if plan:
-        table.record(*claim, "outcome", result)
-        tell_weights(*claim[:2], result["weights"] or {}, settled=True)
-        if outcome in ("Promoted", "Rolled Back") and "application" in event:
-            remembered.remember_finished(event, outcome)
-            remembered.forget_moved_away(event["service"])
-        if "away" in plan and outcome != "Redeployed":
-            remembered.forget_moved_away(event["service"])
-    if outcome != "Roll Back Failed":  # what that left behind is recovery's business
+    if not subject.get("virtualService"):
+        announce(event, result, settings)
+        return result
+    table, claim = (
+        RolloutTable(settings.rollout_table),
+        (mesh_id(subject), subject["virtualService"], event["execution"]),
+    )
+    if event.get("plan"):
+        if not table.decide(*claim, result):
+            logger.warning("The claim is gone: recovery, or an earlier try, has ended the rollout")
+            return result
+        record(event, result, settings)
+        remember(event, result["outcome"], settings)
+    elif result["outcome"] == "Refused":
+        record(event, result, settings)
+    announce(event, result, settings)
+    # Also a claim that a task took before it failed; what a failed roll back left behind is recovery's business.
+    if result["outcome"] != "Roll Back Failed":
         table.release_virtual_service(*claim)
-
-
-def _weights(event: dict[str, Any], settings: Settings) -> dict[str, int] | None:
-    """Read the first route's weights as they are now, whatever Meshift thinks it wrote."""
-    plan, subject = event.get("plan"), event.get("subject")
-    if not plan or not subject:
-        return None
-    try:
-        return read_weights(Mesh.of(subject, settings).describe_route(plan["virtualRouter"], plan["routes"][0])["spec"])
-    except Exception:  # noqa: BLE001 - logged; an outcome must be told, above all when the mesh is out of reach
-        logger.exception("The weights cannot be read")
-        return None
+    return result

@@ -184,9 +184,9 @@ def _document(subject: Document, policy: Policy, before: Document, steps: list[D
 def _keep(event: Document, plan: Document, table: RolloutTable) -> None:
     subject = event["subject"]
     claim = mesh_id(subject), subject["virtualService"], event["execution"]
-    table.record(*claim, "plan", plan)
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject", "application")}
     table.keep_plan(*claim, {**kept, "plan": plan})
+    table.record(*claim, "plan", plan)
     about = {key: event[key] for key in ("service", "cluster", "deployment")}
     table.remember_last(*claim[:2], {**about, "targets": _targets(plan["before"])})
 

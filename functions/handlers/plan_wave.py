@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import Enrolment, is_enrolled, read_tags
+from domain.enrolment import is_enrolled, read_tags
 from domain.errors import InvalidRequest, NotFound, Refused
 from domain.fleet import (
     REFUSED,
@@ -116,8 +116,9 @@ def _judge(service: Document, settings: Settings) -> Judgement:
         if current is None:
             raise NotFound(f"service {service['serviceName']} has no primary deployment")
         enrolment = enrolment_of(service)
-        node = _node(enrolment, settings)
-        wanted = sidecar_settings({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}, settings)
+        subject = {"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}
+        node = _node(subject, enrolment.virtual_node, settings)
+        wanted = sidecar_settings(subject, settings)
         revision, tags = ecs.describe_task_definition(current["taskDefinition"])
     except (Refused, NotFound) as error:
         return Judgement(REFUSED, str(error))
@@ -125,13 +126,13 @@ def _judge(service: Document, settings: Settings) -> Judgement:
     return judge(service, revision, tags, node, wanted, rolled_back)
 
 
-def _node(enrolment: Enrolment, settings: Settings) -> Document | None:
-    """Return the service's virtual node, None when joining will make it. Raises NotFound without a mesh."""
-    mesh = Mesh.of({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}, settings)
+def _node(subject: Document, name: str, settings: Settings) -> Document | None:
+    """Return a virtual node, None when joining will make it. Raises NotFound without a mesh."""
+    mesh = Mesh.of(subject, settings)
     try:
-        return mesh.describe_virtual_node(enrolment.virtual_node)
+        return mesh.describe_virtual_node(name)
     except NotFound:
         if mesh.is_there():
             return None
-    owner = f" of account {enrolment.mesh_owner}, or it is not shared yet" if enrolment.mesh_owner else ""
-    raise NotFound(f"there is no mesh {enrolment.mesh}{owner}")
+    owner = f" of account {subject['meshOwner']}, or it is not shared yet" if subject["meshOwner"] else ""
+    raise NotFound(f"there is no mesh {subject['mesh']}{owner}")

@@ -59,16 +59,17 @@ def _receive(record: SQSRecord) -> None:
     settings = Settings.from_env(os.environ)
     try:
         event = json.loads(record.body)
-        if isinstance(event, dict) and event.get("source") == CLOCK:
-            see_to_changed_tags(settings)
-            return
-        deployment = parse_event(event if isinstance(event, dict) else {})
+        by_clock = isinstance(event, dict) and event.get("source") == CLOCK
+        deployment = None if by_clock else parse_event(event if isinstance(event, dict) else {})
     except (ValueError, InvalidEvent) as error:
         queues.bury(settings.dead_letter_queue_url, record.body, str(error))
         logger.error("Buried an event that cannot be understood", cause=str(error))
         metrics.add_metric("EventBuried", MetricUnit.Count, 1)
         return
     logger.set_correlation_id(event.get("id"))
+    if deployment is None:
+        see_to_changed_tags(settings)
+        return
     ignored = _act(deployment, settings)
     logger.info(
         ignored or "An execution works on the deployment",
@@ -113,20 +114,26 @@ def _start(event: DeploymentEvent, service: Document, settings: Settings, seen: 
 
 def _ignored(event: DeploymentEvent, service: Document, has_sidecar: bool, settings: Settings) -> str | None:
     """Say why an event of an enrolled service starts nothing; rollouts that are at work are told of it."""
-    table, current = RolloutTable(settings.rollout_table), primary(service)
-    gone_back = event.rolls_back and current is not None and current["id"] == event.deployment
-    if gone_back:
-        remembered = Remembered(settings.rollout_table)
-        remembered.remember_rolled_back(service["serviceArn"], event.deployment)
-        if remembered.moved_away(service["serviceArn"]):
-            start_attempt(service, event.cluster or "", settings)
-    if event.name == FAILED or gone_back:
-        _abort_rollout(event, table)
+    remembered = Remembered(settings.rollout_table)
+    went_back = _note_given_up(event, service, settings)
+    if went_back and remembered.moved_away(service["serviceArn"]):
+        start_attempt(service, event.cluster or "", settings)
     ignored = reason_to_ignore(event, service, has_sidecar)
     if ignored:
-        _wake_older(event, table)
+        _wake_older(event, RolloutTable(settings.rollout_table))
         return f"Nothing to do: {ignored}"
     return None
+
+
+def _note_given_up(event: DeploymentEvent, service: Document, settings: Settings) -> bool:
+    """Note what ECS gave up, whose rollout ends at once; says whether ECS went back to this deployment."""
+    current = primary(service)
+    gone_back = event.rolls_back and current is not None and current["id"] == event.deployment
+    if gone_back:
+        Remembered(settings.rollout_table).remember_rolled_back(service["serviceArn"], event.deployment)
+    if event.name == FAILED or gone_back:
+        _abort_rollout(event, RolloutTable(settings.rollout_table))
+    return gone_back
 
 
 def _left_alone(event: DeploymentEvent, service: Document, settings: Settings) -> str | None:
@@ -135,10 +142,8 @@ def _left_alone(event: DeploymentEvent, service: Document, settings: Settings) -
     known = Enrolled(settings.rollout_table).known(arn)
     if known is None or known.subject is None:
         return "Not enrolled: nothing is touched"
-    remembered = Remembered(settings.rollout_table)
-    if event.rolls_back and current is not None and current["id"] == event.deployment:
-        remembered.remember_rolled_back(arn, event.deployment)
-    stays = reason_to_stay(event, service, remembered.rolled_back(arn))
+    _note_given_up(event, service, settings)
+    stays = reason_to_stay(event, service, Remembered(settings.rollout_table).rolled_back(arn))
     if stays:
         return f"Nothing to do: {stays}"
     revision = current["taskDefinition"] if current else None

@@ -11,6 +11,7 @@ from domain.weights import own_weights, with_weights
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
 from handlers.phases import tell_phase
+from handlers.siblings import refuse_dead_ends
 from observability import logger, metrics, tell_execution, tell_weights
 from settings import Settings
 
@@ -21,7 +22,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Shift, unless somebody else has changed the weights; then no route is touched.
 
     Takes the execution's document with `to` (`step`: the position's step, `before`: the snapshot). Returns
-    `{"shifted", "reason"}`. Raises RuntimeError when what is read back is not what was written.
+    `{"shifted", "reason"}`. Raises RuntimeError when what is read back is not what was written, NobodyThere when the
+    traffic would go back to a node none of whose tasks can answer.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
@@ -39,6 +41,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Read after the routes: recovery fences the claim first and then moves the routes on, so one of both is seen.
     if not table.holds(*claim):
         return _refused(f"the execution has lost its claim on {subject['virtualService']}")
+    if back:
+        refuse_dead_ends(subject, present, target, settings)
     for name, route in routes.items():
         if present[name] != target[name]:
             _write(mesh, plan["virtualRouter"], route, target[name])

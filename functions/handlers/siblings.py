@@ -1,12 +1,13 @@
-"""How many healthy tasks stand behind the nodes of a route, as far as their services are known."""
+"""Which tasks stand behind the nodes of a route, as far as their services are known."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from domain.deployment import primary
 from domain.enrolment import mesh_id
-from domain.errors import NotFound
-from domain.health import envoy_health
+from domain.errors import NobodyThere, NotFound
+from domain.health import answering, envoy_health
+from domain.planning import rising
 from gateways import ecs
 from gateways.remembered import Remembered
 from settings import Settings
@@ -29,6 +30,35 @@ def healthy_tasks(
             idle = not any(each.get(node) for each in weights.values())
             counts[node] = _count(arn, remembered if idle_proven and idle else None)
     return counts
+
+
+def refuse_dead_ends(subject: Mapping[str, Any], present: Weights, target: Weights, settings: Settings) -> None:
+    """Refuse to take traffic back to a node none of whose tasks can answer.
+
+    Raises NobodyThere, with what a person should do.
+    """
+    remembered = Remembered(settings.rollout_table)
+    for node in rising(present, target):
+        arn = remembered.service_of(mesh_id(subject), node)
+        if arn is not None and not _answers(arn):
+            raise NobodyThere(
+                f"{node} has no task that could answer (service {arn}), so the traffic stays where it is and both "
+                f"sides are kept: bring its tasks back and set the weights {_told(target)}, or deploy what is to be "
+                f"rolled out instead"
+            )
+
+
+def _answers(service_arn: str) -> bool:
+    cluster = service_arn.split("/")[1]
+    try:
+        service = ecs.describe_service(service_arn, cluster)
+    except NotFound:
+        return False
+    return answering(ecs.list_running_tasks(service["serviceName"], cluster)) > 0
+
+
+def _told(weights: Weights) -> str:
+    return "; ".join(f"{route}: {dict(each)}" for route, each in weights.items())
 
 
 def _count(service_arn: str, proven_by: Remembered | None) -> int:

@@ -8,7 +8,10 @@ from gateways.rollout_table import RolloutTable
 from meshift.doctor.findings import MISSING, OK, WARNING, Finding, Ground
 from meshift.operate import send
 
-OUTPUTS = ("RolloutStateMachineArn", "RolloutTable", "OperateUrl", "NotificationTopicArn", "DashboardName")
+OUTPUTS = (
+    "RolloutStateMachineArn", "FleetStateMachineArn", "RolloutTable", "OperateUrl", "NotificationTopicArn",
+    "DashboardName",
+)  # fmt: skip
 OF_HOSTED = ("MeshTable", "MeshApiUrl", "DiscoveryUrl")
 _WHOLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 _CALL_URL = "allow lambda:InvokeFunctionUrl and, by URL only, lambda:InvokeFunction on it (README, The hosted mesh)"

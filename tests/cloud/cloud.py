@@ -183,7 +183,7 @@ class Cloud:
         service = caller.meta.service_model.service_id.hyphenize()
         asked = Asked(self.working[-1] if self.working else "", service, model.name, parameters, len(self.asked))
         self.asked.append(asked)
-        striking = [each for each in self.faults if each.strikes(asked)] if asked.function else []
+        striking = [each for each in self.faults if each.strikes(asked, self.clock.now)] if asked.function else []
         request = _serialized(caller, model, parameters) if service == "app-mesh" else {}
         for fault in striking:
             if fault.kind in ("stopped", "overtaken") and self.states.at_work:
@@ -266,9 +266,9 @@ class Cloud:
                 found[sk.removeprefix("mesh/")] = weights
         return found
 
-    def healthy(self, node: str) -> int:
-        """How many healthy tasks stand behind a node; a node has the name of its service here."""
-        return sum(self.ecs.healthy(arn) for arn in self.ecs.services if arn.rpartition("/")[2] == node)
+    def answers(self, node: str) -> int:
+        """How many tasks answer behind a node; a node has the name of its service here."""
+        return sum(self.ecs.answering(arn) for arn in self.ecs.services if arn.rpartition("/")[2] == node)
 
     def claims(self) -> list[Document]:
         return [item for (pk, _), item in self.tables.tables["RolloutTable"].items() if pk == "claims"]

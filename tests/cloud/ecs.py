@@ -83,14 +83,9 @@ class Ecs:
     def scale(self, arn: str, desired: int) -> None:
         self.services[arn]["desiredCount"] = desired
 
-    def healthy(self, arn: str) -> int:
-        """How many tasks run with a healthy Envoy."""
-        return sum(
-            container.get("healthStatus") == "HEALTHY"
-            for task in self._tasks(arn)
-            for container in task["containers"]
-            if container["name"] == "envoy"
-        )
+    def answering(self, arn: str) -> int:
+        """How many tasks run without an unhealthy container."""
+        return sum(all(each["healthStatus"] != "UNHEALTHY" for each in task["containers"]) for task in self._tasks(arn))
 
     def primary(self, arn: str) -> Document:
         return next(each for each in self.services[arn]["deployments"] if each["status"] == "PRIMARY")

@@ -23,6 +23,10 @@ LASTING = ("throttled", "failed", "denied", "lost", "unanswered", "killed before
 """What also comes as an outage: the same for all such calls until it is repaired."""
 
 
+OUTAGE_SECONDS = 3600
+"""How long an outage lasts: longer than any task or queue tries again."""
+
+
 class Killed(BaseException):
     """The process ends here: no code of the function sees it."""
 
@@ -44,20 +48,19 @@ class Asked:
 
 @dataclass
 class Fault:
-    """Something that goes wrong with one call of a run; `lasting`, with all calls of that name from there on."""
+    """Something that goes wrong with one call of a run; `lasting`, with all calls of that name for an hour."""
 
     kind: str
     number: int
     name: str = ""
     lasting: bool = False
-    struck: int = field(default=0, compare=False)
+    until: float = field(default=0, compare=False)
 
-    def strikes(self, asked: Asked) -> bool:
+    def strikes(self, asked: Asked, now: float) -> bool:
         if asked.number == self.number:
-            self.name = asked.name
-        hit = asked.number == self.number or (self.lasting and asked.number > self.number and asked.name == self.name)
-        self.struck += hit
-        return hit
+            self.name, self.until = asked.name, now + OUTAGE_SECONDS
+            return True
+        return self.lasting and asked.name == self.name and now < self.until
 
     def before(self) -> None:
         """Fail, if it is before the call takes effect that this fault strikes."""

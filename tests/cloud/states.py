@@ -73,7 +73,8 @@ class States:
         if executionArn not in self.executions:
             raise refusal("ExecutionDoesNotExist", "DescribeExecution")
         found = self.executions[executionArn]
-        return {"executionArn": executionArn, "status": found.status, "input": found.input, "startDate": found.began}
+        answer = {"executionArn": executionArn, "status": found.status, "input": found.input, "startDate": found.began}
+        return {**answer, "output": json.dumps(found.output)} if found.status == "SUCCEEDED" else answer
 
     def stop_execution(self, executionArn: str, **_: Any) -> Document:
         self._end(self.executions[executionArn], "ABORTED")

@@ -14,7 +14,7 @@ from local.instance import Instance, running
 from local.settings import CONSUMER, OWNER
 
 STRANGER = "333333333333"
-ALONE = ("test_traffic.py", "test_discovery.py", "test_interception.py")
+ALONE = ("test_traffic.py", "test_discovery.py", "test_gateway.py", "test_interception.py")
 """Who share an instance that nobody else disturbs: what they measure are requests and time."""
 LOG_LINES = 60
 

@@ -10,7 +10,7 @@ import pytest
 from domain.bootstrap import bootstrap
 from domain.enrolment import parse_enrolment
 from domain.sidecar import Sidecar, inject
-from local.instance import running
+from local.instance import LocalAwsError, running
 from local.settings import OWNER, REGION
 from tests.e2e.conftest import LocalAws, wait_for
 from tests.shapes import TAGS, task_definition
@@ -85,7 +85,13 @@ def test_a_task_without_envoy_answers_by_itself_if_its_service_is_enrolled(alone
     assert not tasks("bystander")
 
 
-@pytest.mark.parametrize("wanted", [{"dataPlane": "yes"}, {"discoveryFails": 1}])
-def test_switches_are_true_or_false(alone, wanted):
-    with pytest.raises(Exception, match="must be true or false"):
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"dataPlane": "yes"}, "must be true or false"),
+        ({"discoveryFails": True}, "must be the name of a mesh"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(alone, wanted, says):
+    with pytest.raises(LocalAwsError, match=says):
         alone.settings(**wanted)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from domain.weights import with_weights
+from gateways.mesh import Mesh
 from tests.asl import TaskFailed
 from tests.cloud.cloud import Cloud, in_force
 from tests.cloud.tutorial import NAME, POLICY, begun, deploy, empty
@@ -52,6 +54,20 @@ def operate(cloud: Cloud, signal: str, **more: str) -> int:
     return int(answer["statusCode"])
 
 
+def insist(cloud: Cloud, signal: str, times: int = 100) -> None:
+    """Ask the operators' function, and again every minute while it fails."""
+    if operate(cloud, signal) == 500 and times:
+        cloud.clock.later(60, lambda: insist(cloud, signal, times - 1))
+
+
+def edit(cloud: Cloud, weights: dict[str, int]) -> None:
+    """Set the weights by hand."""
+    environment = cloud.stack.functions["JoinMeshFunction"]["Environment"]
+    mesh = Mesh("apps", None, environment["MESH_ENDPOINT"] or None, environment["MESH_SIGNING_NAME"] or None)
+    route = mesh.describe_route(NAME, NAME)
+    mesh.update_route(NAME, NAME, with_weights(route["spec"], weights), route["metadata"]["version"])
+
+
 def rolling_out(cloud: Cloud) -> bool:
     """Say whether a rollout has shifted traffic and is not at its end."""
     return any("Shift Traffic" in each.path for each in cloud.states.running)
@@ -74,8 +90,8 @@ def _pause(cloud: Cloud) -> None:
     deploy(cloud, CANDIDATE, "app:2")
 
     def pause() -> None:
-        operate(cloud, "pause")
-        cloud.clock.later(600, lambda: operate(cloud, "resume"))
+        insist(cloud, "pause")
+        cloud.clock.later(600, lambda: insist(cloud, "resume"))
 
     _when(cloud, rolling_out, pause)
 
@@ -93,6 +109,21 @@ def _stop(cloud: Cloud) -> None:
 def _deploy_broken(cloud: Cloud) -> None:
     cloud.ecs.broken.add("app:broken")
     deploy(cloud, CANDIDATE, "app:broken")
+
+
+def _both_die(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+
+    def die() -> None:
+        for arn in cloud.ecs.services:
+            cloud.ecs.scale(arn, 0)
+
+    _when(cloud, rolling_out, die)
+
+
+def _edit(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+    _when(cloud, rolling_out, lambda: edit(cloud, {STABLE: 40, CANDIDATE: 60}))
 
 
 def _overtake(cloud: Cloud) -> None:
@@ -136,7 +167,7 @@ def _waits_for_share() -> Cloud:
 
 def _approve(cloud: Cloud) -> None:
     deploy(cloud, CANDIDATE, "app:2")
-    _when(cloud, lambda each: any(one.token for one in each.states.running), lambda: operate(cloud, "approve"))
+    _when(cloud, lambda each: any(one.token for one in each.states.running), lambda: insist(cloud, "approve"))
 
 
 def _begun() -> Cloud:
@@ -156,6 +187,8 @@ FLOWS = (
     Flow("approve a gate", _gated, _approve, ("Redeployed", "Promoted")),
     Flow("answer no gate", _gated, _roll_out, ("Redeployed", "Rolled Back")),
     Flow("clean up", lambda: begun({**SHORT, "cleanUp": "scale-to-zero"}), _roll_out, ("Redeployed", "Promoted")),
+    Flow("die on both sides", _begun, _both_die, ("Redeployed", "Roll Back Failed")),
+    Flow("be edited", _begun, _edit, ("Redeployed", "Frozen")),
     Flow("be overtaken", _begun, _overtake, ("Redeployed", "Superseded", "Redeployed", "Promoted")),
     Flow("redeploy what carries all", _candidate_carries_all, _redeploy, ("Redeployed", "Promoted")),
     Flow("deploy what never starts", _candidate_carries_all, _deploy_broken, ("Redeployed", "Promoted")),

@@ -1,15 +1,18 @@
 """Meshift's functions on moto: fast, in process, one account."""
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from unittest import mock
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
 from gateways.clients import client
+from handlers import recover_rollout
 from tests.hosted_mesh import Body, hosted_mesh
 from tests.polls import Discovery, make_tutorial
 from tests.shapes import TAGS, route_spec, task_definition, tasks
@@ -231,3 +234,10 @@ def batch(*bodies):
             for index, body in enumerate(bodies)
         ]
     }
+
+
+def recover(context, *messages):
+    """Let recovery look, and look again when nothing late can come any more; gives back the last answer."""
+    recover_rollout.handler(batch(*messages), context)
+    with mock.patch("time.time", return_value=time.time() + 100):
+        return recover_rollout.handler(batch(*messages), context)

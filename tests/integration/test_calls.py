@@ -19,6 +19,7 @@ from tests.hosted_mesh import URL
 from tests.iam_simulator import EVENT
 from tests.integration.conftest import batch, make_by_hand, make_service
 from tests.integration.test_removal import deployment_of
+from tests.template import template
 
 THROTTLED = "ecs", "iam", "ssm", "cloudwatch", "stepfunctions"
 READ = re.compile("Describe|Get|List|Simulate")
@@ -54,7 +55,8 @@ def apps(aws, hosted, monkeypatch):
         "TASK_ROLE_POLICY": "verify",
     }.items():
         monkeypatch.setenv(name, value)
-    aws("ssm").put_parameter(Name="/meshift/policies/default", Value='{"steps": [{"weight": 25}]}', Type="String")
+    policy = template()["Resources"]["DefaultPolicy"]["Properties"]
+    aws("ssm").put_parameter(**{key: policy[key] for key in ("Name", "Type", "Value")})
     hosted.account = "123456789012"
     api = hosted.answer_for(_client(URL, "lambda"), hosted.account)
     api.create_mesh(meshName="apps")

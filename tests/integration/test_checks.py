@@ -140,6 +140,14 @@ def test_the_history_has_a_line_for_each_verdict_that_changed(aws, rollout, cont
     ]
 
 
+def test_a_service_that_is_gone_is_asked_nothing(aws, rollout, service, context):
+    begun = rollout(ERRORS)
+    begun |= check(begun, context)[0]
+    aws("ecs").delete_service(cluster="apps", service=service.arn, force=True)
+    answer, verdicts = check(begun, context)
+    assert (answer["next"], answer["reason"], verdicts) == ("Roll Back", "the service is gone", [])
+
+
 # -- hooks
 
 

@@ -13,8 +13,10 @@ from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
 from handlers import operate
 from meshift.command import COMMANDS, main
+from meshift.doctor.of_stack import OF_HOSTED, OUTPUTS
 from tests.integration.conftest import answered
 from tests.shapes import SUBJECT
+from tests.template import template
 
 CLAIM = "apps", SUBJECT["virtualService"], "arn:aws:states:us-east-1:123456789012:execution:rollout:ecs-svc-1-1"
 WHERE = CLAIM[:2]
@@ -65,7 +67,7 @@ def stack(aws, url):
     """A stack that says where all this is; moto's App Mesh has no endpoint of its own."""
     topic = os.environ["TOPIC_ARN"]
     outputs = {"OperateUrl": url, "RolloutTable": "rollouts", "RolloutStateMachineArn": os.environ["STATE_MACHINE_ARN"]}
-    outputs |= {"NotificationTopicArn": topic, "DashboardName": "meshift"}
+    outputs |= {"NotificationTopicArn": topic, "DashboardName": "meshift", "FleetStateMachineArn": "fleet"}
     body = {
         "Parameters": {"ControlPlane": {"Type": "String"}, "MeshName": {"Type": "String"}},
         "Resources": {
@@ -112,9 +114,12 @@ def caller():
     return f"arn:aws:iam::123456789012:user/{os.environ['AWS_ACCESS_KEY_ID']}"
 
 
-def executing(aws, status="RUNNING", state="Bake", **output):
+PLANNED = {"plan": PLAN, "position": POSITION, "reason": ""}
+
+
+def executing(aws, status="RUNNING", state="Bake", document=PLANNED, **output):
     """Let Step Functions tell of an execution that moto does not run."""
-    entered = {"name": state, "input": json.dumps({"plan": PLAN, "position": POSITION, "reason": ""})}
+    entered = {"name": state, "input": json.dumps(document)}
     event = {"id": 1, "timestamp": 4102444800, "type": "WaitStateEntered", "stateEnteredEventDetails": entered}
     found = {"executionArn": CLAIM[2], "stateMachineArn": "m", "status": status, "startDate": 1, **output}
     answers = ExitStack()
@@ -183,6 +188,7 @@ def test_another_stack_is_bad_input(aws, run):
 def test_an_unknown_profile_is_one_line_and_exit_code_2(run, command):
     words = {
         "policy": ["check", "x"], "mesh": ["map"], "status": [], "watch": [], "doctor": [], "accept-share": ["arn"],
+        "fleet": ["plan"],
         "hand-over": ["apps", "--virtual-service", "x", "--cluster", "apps"],
     }  # fmt: skip
     run(command, *words.get(command, ["a", "b"]), "--profile", "nobody", code=2)
@@ -221,10 +227,13 @@ def test_what_waits_for_its_turn_is_shown_after_what_is_at_work(aws, stack, roll
     reason = "serviceb.apps.local is in the hands of execution ecs-svc-1-1"
     about = {"service": "s", "cluster": "apps", "deployment": "ecs-svc/2", "reason": reason}
     WaitingRollouts("rollouts").wait(*WHERE, later, about, 30)
-    with executing(aws):
+    with executing(aws, state="Wait Its Turn", document={"reason": reason}):
         first, second = json.loads(run("status", "--json"))
+        assert f"  waits: {reason}\n" in run("status")
     assert (first["execution"], first["waits"]) == (CLAIM[2], False)
     assert (second["execution"], second["waits"]) == (later, True)
+    with executing(aws):  # its turn has come
+        assert [each["waits"] for each in json.loads(run("status", "--json"))] == [False, False]
 
 
 def test_an_approval_without_a_gate_is_refused(stack, rollout, run):
@@ -306,6 +315,10 @@ def test_a_mesh_is_drawn_as_text_and_into_a_file(stack, tutorial, run, capsys, t
 
 def levels(run):
     return {each["what"]: each["level"] for each in json.loads(run.out)}
+
+
+def test_doctor_wants_every_output_of_the_template():
+    assert {*OUTPUTS, *OF_HOSTED} == set(template()["Outputs"])
 
 
 def test_doctor_finds_nothing_missing_where_all_is_there(aws, stack, mesh, run):

@@ -56,6 +56,15 @@ def test_when_all_targets_are_new_the_old_ones_carry_the_traffic_until_then(fres
     assert clusters(fresh) == {"serviceC"}
 
 
+def test_when_all_targets_are_new_after_a_roll_back_the_old_ones_carry_the_traffic_as_they_did_last(fresh, tutorial):
+    tutorial.update_route(**ROUTE, spec=weights(serviceB=50, serviceBv2=50))
+    tutorial.update_route(**ROUTE, spec=weights(serviceB=100, serviceBv2=0))
+    tutorial.update_route(**ROUTE, spec=weights(serviceC=100))
+    assert fresh.weights() == {"serviceB": 100}
+    fresh.later = SETTLED + 1
+    assert fresh.weights() == {"serviceC": 100}
+
+
 def test_the_cluster_of_a_removed_target_stays_as_long_although_its_node_is_deleted(fresh, tutorial):
     tutorial.update_route(**ROUTE, spec=weights(serviceB=100))
     tutorial.delete_virtual_node(meshName="apps", virtualNodeName="serviceBv2")

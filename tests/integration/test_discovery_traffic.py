@@ -9,8 +9,10 @@ import pytest
 from domain.discovery.configuration import Instance, Options, cloud_map_queries, configuration
 from tests.certificates import NAME, own_certificate, trust
 from tests.discovery_meshes import (
+    LOCAL,
     backend,
     document,
+    http_node,
     listening,
     mesh,
     node,
@@ -20,22 +22,7 @@ from tests.discovery_meshes import (
     service_by_router,
 )
 from tests.envoy_static import static_bootstrap
-from tests.running_envoy import application, free_port, running_envoy
-
-LOCAL = {"dns": {"hostname": "127.0.0.1"}}
-
-
-def get(port, path="/", host="b.local", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    connection.request("GET", path, headers={"Host": host, **headers})
-    answer = connection.getresponse()
-    found = answer.status, answer.read().decode()
-    connection.close()
-    return found
-
-
-def http_node(name, port, **more):
-    return node(name, listening(port, "http"), serviceDiscovery=LOCAL, **more)
+from tests.running_envoy import application, free_port, get, running_envoy
 
 
 @pytest.fixture

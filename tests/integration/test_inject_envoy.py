@@ -6,14 +6,15 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.ecs.models import ecs_backends
 
+from domain.errors import Busy
 from domain.operations import Signal
 from domain.weights import read_weights, with_weights
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
-from handlers import plan_rollout, recover_rollout, shift_traffic
+from handlers import plan_rollout, shift_traffic
 from handlers.inject_envoy import handler
-from tests.integration.conftest import batch, make_service
+from tests.integration.conftest import make_service, recover
 from tests.shapes import SUBJECT, route_spec, task_definition
 from tests.template import state_machine
 
@@ -152,10 +153,12 @@ def test_what_ecs_will_not_have_is_a_refusal_with_its_reason(aws, mesh, service,
 def test_what_is_throttled_waits_its_turn_and_is_no_refusal(aws, mesh, service, context, operation, code, message):
     """The state tries again, later and later, each at a moment of its own; then it is done as if nothing had been."""
     document = service.document(subject=SUBJECT)
-    with failing(aws, operation, code, message), pytest.raises(ClientError, match=code):
+    with failing(aws, operation, code, message), pytest.raises((ClientError, Busy), match=code) as raised:
         handler(document, context)
-    (retry,) = state_machine()["States"]["Inject Envoy"]["Retry"]
-    assert retry["ErrorEquals"] == ["States.ALL"]
+    patient, retry = state_machine()["States"]["Inject Envoy"]["Retry"]
+    assert (patient["ErrorEquals"], retry["ErrorEquals"]) == (["Busy"], ["States.ALL"])
+    assert (raised.type is Busy) == (code == "ThrottlingException")
+    assert patient["MaxAttempts"] * patient["MaxDelaySeconds"] / 2 > 3600, "a thousand services wait their turn"
     assert (retry["JitterStrategy"], retry["BackoffRate"]) == ("FULL", 2)
     assert retry["MaxAttempts"] >= 7
     assert handler(document, context)["outcome"] == "Redeployed"
@@ -234,7 +237,7 @@ def test_what_a_dead_execution_took_away_comes_back(aws, mesh, carrying, context
     document |= handler(document, context)
     shift_traffic.handler({**document, "to": "step"}, context)
     Remembered("rollouts").remember_moved_away(carrying.arn, "a:revision", {})
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
     assert Remembered("rollouts").moved_away(carrying.arn) is None
     assert RolloutTable("rollouts").claims() == []

@@ -202,6 +202,16 @@ def test_a_removal_that_ecs_throws_out_is_not_tried_again_until_something_change
     assert [each["deployment"] for each in started(aws)] == ["ecs-svc/second", "ecs-svc/another"]
 
 
+def test_a_rollout_is_aborted_at_once_also_when_the_tag_is_gone_by_then(aws, mesh, injected, context):
+    table, claim = RolloutTable("rollouts"), ("apps", SUBJECT["virtualService"], "an:execution")
+    table.claim_virtual_service(*claim)
+    rollout = {"service": injected.arn, "deployment": "ecs-svc/second", "application": "x", "plan": {}}
+    table.keep_plan(*claim, rollout)
+    untag(aws, injected)
+    receive(context, deployment_of(aws, injected, "FAILED", reason="tasks failed"))
+    assert table.claim(*claim[:2])["signal"].by == "Amazon ECS: tasks failed"
+
+
 def test_a_deployment_with_envoy_of_a_service_that_is_not_enrolled_any_more_is_seen_to(aws, mesh, injected, context):
     untag(aws, injected)
     receive(context, deployment_of(aws, injected, "IN_PROGRESS", "third"))

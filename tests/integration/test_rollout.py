@@ -13,9 +13,9 @@ from domain.weights import with_weights
 from gateways.mesh import Mesh, _client
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
-from handlers import check_health, finish_rollout, pause_rollout, plan_rollout, recover_rollout, shift_traffic
+from handlers import check_health, finish_rollout, pause_rollout, plan_rollout, shift_traffic
 from tests.hosted_mesh import URL
-from tests.integration.conftest import answered, batch, make_service
+from tests.integration.conftest import answered, make_service, recover
 from tests.shapes import SUBJECT, event, route_spec
 
 POLICY = {"steps": [{"weight": 25, "bakeSeconds": 0}], "checkEverySeconds": 1, "deadlineSeconds": 60}
@@ -88,7 +88,7 @@ def test_a_claim_of_a_dead_execution_waits_for_recovery(document, context):
     planned(document, context)
     second = {**document, "execution": document["execution"] + "-second"}
     assert plan_rollout.handler(second, context)["outcome"] == "Wait"
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     planned(second, context)
 
 
@@ -154,7 +154,7 @@ def test_what_recovery_put_back_is_published(aws, document, context, capsys):
     shift_traffic.handler({**rollout, "to": "step"}, context)
     stopped(aws, document)
     told_weights(capsys)
-    recover_rollout.handler(batch(event("states-execution-aborted")), context)
+    recover(context, event("states-execution-aborted"))
     assert [each[:2] for each in told_weights(capsys)] == [("serviceB", 100), ("serviceBv2", 0)]
 
 
@@ -269,7 +269,7 @@ def test_finishing_twice_tells_the_same(document, context):
 
 def test_finishing_does_not_take_a_claim_from_another(aws, document, context):
     first = planned(document, context)
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     second = planned({**document, "execution": document["execution"] + "-second"}, context)
     finish_rollout.handler({**first, "outcome": "Superseded", "reason": "x"}, context)
     assert [claim["execution"] for claim in RolloutTable("rollouts").claims()] == [second["execution"]]
@@ -296,7 +296,7 @@ def test_what_a_stopped_execution_left_is_put_back_and_told(aws, mesh, document,
     rollout = planned(document, context)
     shift_traffic.handler({**rollout, "to": "step"}, context)
     stopped(aws, document)
-    assert recover_rollout.handler(batch(event("states-execution-aborted")), context) == {"batchItemFailures": []}
+    assert recover(context, event("states-execution-aborted")) == {"batchItemFailures": []}
     assert spec(mesh) == route_spec()
     assert RolloutTable("rollouts").claims() == []
     items = aws("dynamodb").scan(TableName="rollouts")["Items"]
@@ -308,7 +308,7 @@ def test_an_execution_at_work_is_left_alone(aws, mesh, document, context):
     rollout = planned(document, context)
     shift_traffic.handler({**rollout, "to": "step"}, context)
     stopped(aws, document, "RUNNING")
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     assert weights(mesh) == {"serviceB": 75, "serviceBv2": 25}
     assert len(RolloutTable("rollouts").claims()) == 1
 
@@ -316,8 +316,8 @@ def test_an_execution_at_work_is_left_alone(aws, mesh, document, context):
 def test_recovering_twice_is_recovering_once(aws, mesh, document, context):
     rollout = planned(document, context)
     shift_traffic.handler({**rollout, "to": "step"}, context)
-    recover_rollout.handler(batch({}, {}), context)
-    recover_rollout.handler(batch({}), context)
+    recover(context, {}, {})
+    recover(context, {})
     assert spec(mesh) == route_spec()
     items = aws("dynamodb").scan(TableName="rollouts")["Items"]
     assert len([item for item in items if item["sk"]["S"].endswith("#outcome")]) == 1
@@ -339,7 +339,7 @@ def test_weights_that_somebody_set_after_the_death_are_left_as_they_are(aws, mes
         target["weight"] = weight
     name = SUBJECT["virtualService"]
     mesh.update_route(meshName="apps", virtualRouterName=name, routeName=name, spec=edited)
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     assert spec(mesh) == edited
     assert RolloutTable("rollouts").claims() == []
 
@@ -348,13 +348,13 @@ def test_a_claim_that_cannot_be_recovered_now_comes_again_and_is_kept(aws, mesh,
     planned(document, context)
     monkeypatch.setenv("MESH_ENDPOINT", "http://127.0.0.1:9/")
     monkeypatch.setenv("MESH_SIGNING_NAME", "lambda")
-    assert recover_rollout.handler(batch({}), context) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    assert recover(context, {}) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
     assert len(RolloutTable("rollouts").claims()) == 1
 
 
 def test_a_claim_without_a_plan_is_given_back(aws, document, context):
     RolloutTable("rollouts").claim_virtual_service("apps", "other.apps.local", document["execution"])
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     assert RolloutTable("rollouts").claims() == []
 
 
@@ -362,7 +362,7 @@ def test_a_route_that_is_gone_gives_the_claim_back_and_is_told(aws, mesh, docume
     planned(document, context)
     name = SUBJECT["virtualService"]
     mesh.delete_route(meshName="apps", virtualRouterName=name, routeName=name)
-    assert recover_rollout.handler(batch({}), context) == {"batchItemFailures": []}
+    assert recover(context, {}) == {"batchItemFailures": []}
     assert RolloutTable("rollouts").claims() == []
     items = aws("dynamodb").scan(TableName="rollouts")["Items"]
     (outcome,) = [json.loads(item["document"]["S"]) for item in items if item["sk"]["S"].endswith("#outcome")]
@@ -452,7 +452,7 @@ def test_recovery_puts_back_all_routes(mesh, document, header_route, context):
     last = {**rollout, "position": {**rollout["position"], "step": 1}}
     for step in (rollout, {**last, "position": {**last["position"], "from": 0}}):
         shift_traffic.handler({**step, "to": "step"}, context)
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     assert (spec(mesh), header_route()) == (route_spec(), made)
 
 
@@ -548,7 +548,7 @@ def test_a_stopped_version_is_not_rolled_out_again_by_itself(aws, mesh, document
     rollout = planned(document, context)
     shift_traffic.handler({**rollout, "to": "step"}, context)
     states.stop_execution(executionArn=execution)
-    recover_rollout.handler(batch({}), context)
+    recover(context, {})
     assert remembered.moved_away(document["service"]) is None
     assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
     assert plan_rollout.handler({**document, "forced": True}, context)["outcome"] == "Planned"

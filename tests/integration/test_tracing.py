@@ -10,10 +10,9 @@ from domain.discovery.configuration import Options, configuration
 from domain.discovery.poll import poll_of
 from domain.discovery.tracing import DAEMON_PORT
 from domain.hosted.errors import ApiError
-from tests.discovery_meshes import document, listening, mesh, node, route, service_by_router
+from tests.discovery_meshes import document, http_node, listening, mesh, node, route, service_by_router
 from tests.envoy_static import complaint, static_bootstrap
-from tests.integration.test_discovery_traffic import get, http_node
-from tests.running_envoy import application, free_port, running_envoy
+from tests.running_envoy import application, free_port, get, running_envoy
 
 NODE = "arn:aws:appmesh:us-east-1:111111111111:mesh/apps/virtualNode/serviceA"
 

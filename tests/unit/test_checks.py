@@ -1,5 +1,6 @@
 """Verdicts, and how sure they are."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -111,7 +112,13 @@ def test_as_many_may_be_slow_as_p99_means(found, verdict):
 
 @pytest.mark.parametrize(
     ("p99", "more", "bound"),
-    [(40.0, {}, "80"), (1.0, {}, "11"), (40.0, {"max": 60}, "60"), (40.0, {"max": 250}, "80")],
+    [
+        (40.0, {}, "80"),
+        (1.0, {}, "11"),
+        (40.0, {"max": 60}, "60"),
+        (40.0, {"max": 250}, "80"),
+        (1234567.8, {}, "2469135.6"),
+    ],
 )
 def test_slow_is_what_the_stable_sides_p99_of_the_fuller_hour_says(p99, more, bound):
     check = parse_check({"envoy": "p99", "above": 2, **more}, 3)
@@ -153,6 +160,24 @@ def test_more_errors_of_the_stable_side_never_make_it_look_better(stable, candid
 def test_equal_sides_pass(share, requests):
     errors = round(share * requests)
     assert error_rate(counted(requests, errors, requests, errors)).verdict == PASS
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.05, 0.2, 0.5])
+@pytest.mark.parametrize("requests", [20, 50, 300, 1000])
+def test_equal_sides_are_taken_for_different_less_than_once_in_a_thousand_looks(share, requests):
+    """By the binomial distribution: all counts of bad answers that fail, with their probability."""
+    unlucky = sum(
+        math.exp(
+            math.lgamma(requests + 1)
+            - math.lgamma(bad + 1)
+            - math.lgamma(requests - bad + 1)
+            + bad * math.log(share)
+            + (requests - bad) * math.log(1 - share)
+        )
+        for bad in range(requests + 1)
+        if worse_by(bad, requests, share * requests * 9, requests * 9) > 0.01
+    )
+    assert unlucky < 0.001
 
 
 @given(found=bad_of)

@@ -116,7 +116,7 @@ SIDECARS = st.builds(
     tracing=st.booleans(),
 )
 TAGS = enrolment(container="app", adopt="true")
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def injected(task_definition, wanted):

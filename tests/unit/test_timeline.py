@@ -5,13 +5,14 @@ import json
 
 import pytest
 
+from domain.checks import calls
 from domain.health import Health
 from domain.operations import Signal
 from domain.planning import plan_steps
 from domain.policy import parse_policy
 from domain.rollout import decide, start_position, weights_before
 from domain.timeline import cost, seconds_to_go, states_entered, steps_of, timeline
-from tests.template import state_machine, template
+from tests.template import ROOT, state_machine, template
 
 STATES = state_machine()["States"]
 DEFAULT = template()["Resources"]["DefaultPolicy"]["Properties"]["Value"]
@@ -85,9 +86,14 @@ def test_an_invocation_is_a_task_of_the_state_machine(text):
     assert cost(path, {}).invocations == sum(STATES[name]["Type"] == "Task" for name in path)
 
 
-def test_the_default_policy_is_what_the_readme_says():
-    found = cost(states_entered(steps_of(parse_policy(DEFAULT))), {})
-    assert (found.transitions, found.invocations, round(found.usd, 4)) == (136, 47, 0.0037)
+def test_the_default_policy_takes_and_costs_what_the_readme_says():
+    policy = parse_policy(DEFAULT)
+    found = cost(states_entered(steps_of(policy)), calls(policy.checks))
+    takes = (
+        f"{found.transitions} state transitions, {found.invocations} invocations, {found.cloudwatch_calls} CloudWatch"
+    )
+    assert f"{takes} calls: ${found.usd:.4f}" in (ROOT / "README.md").read_text()
+    assert found.transitions == 136
 
 
 def test_the_timeline_counts_bakes_as_the_state_machine_waits_for_them():

@@ -116,7 +116,7 @@ class P99Check(EnvoyCheck):
         if not watch.envoys_tell:
             return []
         timed = [_timed(watch, watch.candidate)]
-        return timed if bound is None else [*timed, _latency(watch, watch.candidate, self._slow, f"TC({bound:g}:)")]
+        return timed if bound is None else [*timed, _latency(watch, watch.candidate, self._slow, f"TC({bound:.12g}:)")]
 
     @property
     def _slow(self) -> str:
@@ -128,16 +128,15 @@ class P99Check(EnvoyCheck):
         bounds = [] if self.most is None else [self.most]
         if self.above is not None and found:
             bounds.append(max(max(found) * self.above, max(found) + LEAST_MILLIS))
-        return min(bounds, default=None)
+        return round(min(bounds), 1) if bounds else None
 
     def _judge(self, watch: Watch, found: Found) -> Result:
         bound, requests = self._bound(watch, found.hour), _sum(found.step, "timed")
         if bound is None:
             return self._weighed([], requests, f"{self.name}: {requests:.0f} requests, and nothing to compare with")
         slow = _sum(found.step, self._slow)
-        said = (
-            f"{self.name}: {_of(slow, requests)} to {watch.candidate} took longer than {bound:g} ms, {SLOWER:.0%} may"
-        )
+        said = f"{self.name}: {_of(slow, requests)} to {watch.candidate} took longer than {bound:.12g} ms"
+        said += f", {SLOWER:.0%} may"
         verdicts = []
         if requests:
             verdicts.append(_verdict(interval(slow, requests)[0] > SLOWER, slow / requests <= SLOWER))

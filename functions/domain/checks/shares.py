@@ -1,8 +1,8 @@
 """How sure a share is that was seen in so many requests: Wilson's interval, and Newcombe's for a difference.
 
 Both hold for few requests and for shares near nothing, where plus-minus of the normal distribution does not: 0 bad of 3
-says little, and 1 bad of 3 says little, too. Three standard errors, since a rollout looks every slice: a look that is
-wrong once in 700 times is wrong less than once in ten rollouts of 60 slices.
+says little, and 1 bad of 3 says little, too. Three standard errors, since a rollout looks at every slice: at a
+tolerance of 1 % a look takes equal sides for different less than once in a thousand times.
 
 Wilson (1927), JASA 22:209; Newcombe (1998), Statistics in Medicine 17:873, method 10.
 """

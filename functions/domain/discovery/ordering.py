@@ -8,6 +8,7 @@ once.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from domain.bootstrap import heard_seconds
 from domain.discovery.routes import weighted_targets
@@ -112,6 +113,8 @@ def ordered(view: MeshView, writes: Sequence[Write], now: float, settle: float) 
         elif kind == "virtualNode" and then is not None:
             own[path] = open_node(before, view, path)
             stead[path] = then if mappings(then["spec"]) != mappings(present["spec"]) else own[path]
+        elif kind == "route" and then is not None:
+            stead[path] = moved_targets(then, present, [write.before for write in recent if write.path == path])
         elif then is not None:
             stead |= HOLDS[kind](before, view, path) if kind in HOLDS else {}
     until = min(write.at for write in recent) + settle
@@ -130,16 +133,22 @@ def new_route(before: MeshView, view: MeshView, path: str) -> Documents:
     return {path: None, **gone} if others else {}
 
 
-def moved_targets(before: MeshView, view: MeshView, path: str) -> Documents:
-    """New targets get no weight. When all weight is on new ones, the old ones carry it until then."""
-    spec = view.resources[path]["spec"]
-    old = weighted_targets(before.resources[path]["spec"])
-    known = {(each["virtualNode"], each.get("port")) for each in old}
-    kept = [each for each in weighted_targets(spec) if (each["virtualNode"], each.get("port")) in known]
+def moved_targets(then: Document, present: Document, between: Sequence[Document | None]) -> Document:
+    """New targets get no weight. When all weight is on new ones, the old ones carry it until then: as they did last,
+    not as they did at first, for meanwhile a roll back may have taken it off one of them.
+
+    `between`: what the route was before each of its latest writes, newest first.
+    """
+    spec = present["spec"]
+    known = {(each["virtualNode"], each.get("port")) for each in weighted_targets(then["spec"])}
+    targets: list[Any] = []
+    for document in (present, *between):
+        if document is not None and not any(each["weight"] for each in targets):
+            found = weighted_targets(document["spec"])
+            targets = [each for each in found if (each["virtualNode"], each.get("port")) in known]
     member = next(member for member in ROUTE_PROTOCOLS if member in spec)
-    targets = kept if any(each["weight"] for each in kept) else old
     route = {**spec[member], "action": {**spec[member]["action"], "weightedTargets": targets}}
-    return {path: {**view.resources[path], "spec": {**spec, member: route}}}
+    return {**present, "spec": {**spec, member: route}}
 
 
 def moved_gateway_route(before: MeshView, view: MeshView, path: str) -> Documents:
@@ -171,7 +180,7 @@ def open_node(before: MeshView, view: MeshView, path: str) -> Document:
     return {**present, "spec": {**present["spec"], "backends": kept}}
 
 
-HOLDS = {"route": moved_targets, "gatewayRoute": moved_gateway_route, "virtualService": moved_provider}
+HOLDS = {"gatewayRoute": moved_gateway_route, "virtualService": moved_provider}
 
 
 def links_of(before: MeshView, view: MeshView, recent: Sequence[Write]) -> Links:
