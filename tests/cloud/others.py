@@ -85,10 +85,19 @@ class Invitations:
 
     def invite(self, owner: str, mesh: str) -> str:
         arn = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{mesh}"
+        share = arn.replace("-invitation", "")
         about = {"resourceShareInvitationArn": arn, "senderAccountId": owner, "status": "PENDING"}
-        self.invitations[arn] = {**about, "resourceShareName": mesh}
-        self.resources[arn] = [{"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}]
+        self.invitations[arn] = {**about, "resourceShareName": mesh, "resourceShareArn": share}
+        mesh_arn = f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}"
+        self.resources[arn] = [{"arn": mesh_arn, "type": "appmesh:Mesh", "resourceShareArn": share}]
         return arn
+
+    def list_resources(self, **_: Any) -> Document:
+        accepted = [arn for arn, each in self.invitations.items() if each["status"] == "ACCEPTED"]
+        return {"resources": [dict(each) for arn in accepted for each in self.resources[arn]]}
+
+    def list_principals(self, **_: Any) -> Document:
+        return {"principals": []}
 
     def get_resource_share_invitations(self, **_: Any) -> Document:
         return {"resourceShareInvitations": [dict(each) for each in self.invitations.values()]}
