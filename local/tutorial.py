@@ -208,6 +208,13 @@ class Tutorial:
         )
         return ran.returncode, ran.stdout or ran.stderr
 
+    def waits_at_gate(self) -> bool:
+        """Say whether the virtual service's rollout can be approved: the token of its gate is kept with its claim."""
+        key = {"pk": {"S": "claims"}, "sk": {"S": f"virtualService#{MESH}#{VIRTUAL_SERVICE}"}}
+        claim = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
+        waits = json.loads(claim["waits"]["S"]) if "waits" in claim else {}
+        return waits.get("gate") is not None
+
     def executions(self, service_arn: str, known: int = 0) -> list[dict[str, Any]]:
         """Return a service's executions, oldest first, with input and output read; the first `known` left out."""
         pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.machine)

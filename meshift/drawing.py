@@ -11,6 +11,8 @@ from meshift.rollouts import Rollout
 _BAR = 30
 _COLOURS = {"Promoted": "green", "Rolled Back": "red", "Roll Back Failed": "red", "Frozen": "yellow"}
 
+_VERDICTS = {"pass": "green", "fail": "red"}
+
 
 def console_for(stream: TextIO, otherwise: int = 140) -> Console:
     """A console as wide as the terminal; `otherwise` where there is none: wide enough for a log."""
@@ -89,6 +91,10 @@ def draw(rollout: Rollout) -> Text:
             text.append(f"{bar(weight)}\n", "cyan" if node == candidate else "blue")
     if rollout.plan is not None and "away" not in rollout.plan:
         text.append(f"  checks: {checks(rollout)}\n")
+    for result in rollout.results:
+        only = ", told only" if result["dryRun"] else ""
+        text.append(f"    {result['verdict']:<12} ", _VERDICTS.get(result["verdict"], "yellow"))
+        text.append(f"{result['reason'] or result['name']}{only}\n")
     text.append(f"  {rollout.document.get('deployment', '')} in execution {rollout.name}\n", "dim")
     return text
 

@@ -72,7 +72,12 @@ def _who_and_why(lines: Sequence[Line], index: int) -> dict[str, str]:
     document, name = line["document"], line["execution"].rpartition(":")[2]
     who = str(document.get("by") or name)
     if line["what"] == "plan":
-        return {"why": f"{len(document['steps'])} steps to {document['candidate']}", "who": who}
+        away = f"{document['candidate']} is redeployed, its siblings take over"
+        steps = f"{len(document['steps'])} steps to {document['candidate']}"
+        return {"why": away if document.get("away") else steps, "who": who}
+    if line["what"] == "check":
+        said = document["reason"] or document["name"]
+        return {"why": f"{document['verdict']}: {said}" + (", told only" if document["dryRun"] else ""), "who": who}
     if line["what"] == "signal":
         return {"why": document["signal"], "who": who}
     if line["what"] == "outcome":

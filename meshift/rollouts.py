@@ -1,6 +1,6 @@
 """Rollouts as they are now: what RolloutTable, Step Functions and the mesh say of them, put together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -55,6 +55,12 @@ class Rollout:
         return plan
 
     @property
+    def results(self) -> Sequence[Mapping[str, Any]]:
+        """What its checks found last: `{"name", "verdict", "reason", "dryRun"}` each."""
+        found: Sequence[Mapping[str, Any]] = (self.document.get("checked") or {}).get("results") or []
+        return found
+
+    @property
     def gate(self) -> Mapping[str, Any] | None:
         """The gate that it waits at: `{"timeoutSeconds", "onTimeout", "waitedSeconds"}`."""
         position = self.document.get("position") or {}
@@ -100,6 +106,7 @@ class Rollout:
             "checks": step["slices"],
             "failures": position["failures"],
             "failureLimit": plan["failureLimit"],
+            "results": self.results,
             "paused": position.get("paused", False),
             "gate": self.gate,
             "secondsToGo": self.seconds_to_go,

@@ -92,6 +92,7 @@ def key(rollout: Rollout) -> Any:
         found["weights"],
         found.get("step"),
         found.get("failures"),
+        [result["verdict"] for result in rollout.results],
         found.get("paused"),
         found.get("gate") is not None,
         None if "step" in found else (rollout.state, found["reason"]),
@@ -103,7 +104,8 @@ def line(rollout: Rollout) -> Text:
     now = datetime.now().astimezone().strftime("%H:%M:%S")
     weights = "; ".join(split(each) for each in (rollout.weights or {}).values())
     found = rollout.as_json()
-    said = f"; {checks(rollout)}" if found.get("failures") else ""
+    bad = found.get("failures") or any(result["verdict"] != "pass" for result in rollout.results)
+    said = f"; {checks(rollout)}" if bad else ""
     return Text(f"{now} {where(rollout)}" + (f": {weights}" if weights else "") + said)
 
 

@@ -1,11 +1,12 @@
 """Amazon ECS: services, task definitions and tasks as they are now."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from botocore.exceptions import ClientError
 
-from domain.errors import NotFound, Refused
+from domain.errors import Busy, NotFound, Refused
 from gateways.clients import client, error_code
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _FINAL = {
 """Source: ECS's API model, errors of RegisterTaskDefinition and UpdateService."""
 _CONCURRENT = "Too many concurrent attempts"
 """Of a ClientException of RegisterTaskDefinition that is no fault of the request."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _ecs() -> "ECSClient":
@@ -26,6 +29,22 @@ def _ecs() -> "ECSClient":
     return ecs
 
 
+def _or_busy(call: Callable[P, R]) -> Callable[P, R]:
+    """Let a call raise Busy when ECS throttles it: all callers of an account share its few calls a second."""
+
+    @wraps(call)
+    def patient(*args: P.args, **more: P.kwargs) -> R:
+        try:
+            return call(*args, **more)
+        except ClientError as error:
+            if error_code(error) == "ThrottlingException":
+                raise Busy(f"ECS: {error}") from error
+            raise
+
+    return patient
+
+
+@_or_busy
 def describe_service(service_arn: str, cluster: str) -> dict[str, Any]:
     """Return one service with its tags, in the shape of DescribeServices.
 
@@ -73,12 +92,14 @@ def describe_cluster(name: str) -> dict[str, Any]:
     return dict(clusters[0])
 
 
+@_or_busy
 def describe_task_definition(arn: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return a task definition in the shape of DescribeTaskDefinition, and its tags."""
     answer = _ecs().describe_task_definition(taskDefinition=arn, include=["TAGS"])
     return dict(answer["taskDefinition"]), {tag["key"]: tag["value"] for tag in answer.get("tags", [])}
 
 
+@_or_busy
 def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[str, str]) -> str:
     """Register a described task definition anew and return the revision's ARN.
 
@@ -99,6 +120,7 @@ def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[s
         raise
 
 
+@_or_busy
 def update_service(service_arn: str, cluster: str, task_definition_arn: str) -> None:
     """Make a service deploy another revision. Raises Refused when ECS will not, and a retry would not help."""
     try:

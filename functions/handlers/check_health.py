@@ -87,17 +87,16 @@ def _weights(plan: Document, routes: dict[str, Document] | None) -> dict[str, di
 
 def _watch(event: Document, service: Document, routes: dict[str, Document], settings: Settings) -> Watch:
     plan, subject, position, now = event["plan"], event["subject"], event["position"], time.time()
-    step = position["from"] if "gate" in position else position["step"]  # a gate waits before its step
-    weights = plan["steps"][step]["weights"] if step >= 0 else plan["before"]
+    step = position["from"] if "gate" in position else position["step"]
     current = primary(service)
     written = max(route["metadata"]["lastUpdatedAt"].timestamp() for route in routes.values())
-    before = [node for each in plan["before"].values() for node, weight in each.items() if weight]
+    before = [node for weights in plan["before"].values() for node, weight in weights.items() if weight]
     return Watch(
         mesh=subject["mesh"],
         virtual_service=subject["virtualService"],
         candidate=plan["candidate"],
         stable=tuple(sorted({*before} - {plan["candidate"]})),
-        weights=weights[plan["routes"][0]],
+        weights=plan["steps"][step]["weights"][plan["routes"][0]],
         step=step,
         last=step + 1 == len(plan["steps"]),
         began=max(written, now - HOUR),

@@ -5,7 +5,6 @@ A service that is not enrolled any more has it taken out, in the same way.
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -19,19 +18,19 @@ from domain.sidecar import (
     INJECTED_AS,
     INJECTED_BY,
     INJECTED_FROM,
-    SidecarSettings,
     inject,
     is_injected,
     revision_tags,
     sidecar_for,
 )
 from gateways import ecs
-from gateways.mesh import Mesh, card_of
+from gateways.mesh import Mesh
 from gateways.remembered import Remembered
 from handlers.away import take_traffic_off
 from handlers.looking import look, look_away
 from handlers.removal import remove_envoy
 from handlers.roles import see_to_roles
+from handlers.wanted_sidecar import sidecar_settings
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -77,7 +76,7 @@ def _inject(event: Document, settings: Settings) -> Document:
     mesh = Mesh.of(subject, settings)
     enrolment = parse_enrolment(service_tags, service["serviceName"])
     node = mesh.describe_virtual_node(subject["virtualNode"])
-    sidecar = sidecar_for(node, sidecar_settings_of(subject, settings))
+    sidecar = sidecar_for(node, sidecar_settings(subject, settings))
     injection = inject(revision, enrolment, sidecar)
     present = not injection.added or (is_injected(revision) and tags.get(INJECTED_AS) == injection.digest)
     if not present and thrown_out:
@@ -127,14 +126,6 @@ def _overtaken(event: Document, tags: Mapping[str, str]) -> Document | None:
             "reason": "the service's tags were changed meanwhile; a sweep will see to them",
         }
     return None
-
-
-def sidecar_settings_of(subject: Document, settings: Settings) -> SidecarSettings:
-    """Say where Envoy gets its configuration: from whoever hosts the mesh."""
-    if not settings.hosted or subject["meshOwner"] is None:
-        return settings.sidecar
-    discovery = card_of(subject, settings).discovery
-    return replace(settings.sidecar, discovery_endpoint=discovery.url, signing_name=discovery.signing_name)
 
 
 def _by_earlier_try(revision_arn: str) -> Document:

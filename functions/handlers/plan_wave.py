@@ -28,7 +28,7 @@ from domain.fleet import (
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
-from handlers.inject_envoy import sidecar_settings_of
+from handlers.wanted_sidecar import sidecar_settings
 from observability import logger, metrics
 from settings import Settings
 
@@ -118,12 +118,12 @@ def _judge(service: Document, settings: Settings) -> Judgement:
         enrolment = enrolment_of(service)
         subject = {"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}
         node = _node(subject, enrolment.virtual_node, settings)
-        sidecar = sidecar_settings_of(subject, settings)
+        wanted = sidecar_settings(subject, settings)
         revision, tags = ecs.describe_task_definition(current["taskDefinition"])
     except (Refused, NotFound) as error:
         return Judgement(REFUSED, str(error))
     rolled_back = Remembered(settings.rollout_table).rolled_back(service["serviceArn"])
-    return judge(service, revision, tags, node, sidecar, rolled_back)
+    return judge(service, revision, tags, node, wanted, rolled_back)
 
 
 def _node(subject: Document, name: str, settings: Settings) -> Document | None:

@@ -115,7 +115,7 @@ def shop(aws):
     for arn in (caller, first):
         made.outcome(arn, "Redeployed", "Refused")
     made.outcome(first, "Nothing To Do", "Refused", known=1)
-    wait_for(lambda: [each["healthy"] for each in made.tasks("caller")] == [True])
+    wait_for(lambda: [each["healthy"] for each in made.tasks("caller")] == [True], 90)
     made.first = first
     yield made
     aws.settings(dataPlane=False)
@@ -126,9 +126,9 @@ def shop(aws):
 
 def calling(shop, caller, version, rate):
     """Callers of the service in a task's own network, who were answered."""
-    ((port,),) = wait_for(lambda: [[each["egress"]["8080"]] for each in shop.tasks(caller) if each["healthy"]])
+    ((port,),) = wait_for(lambda: [[each["egress"]["8080"]] for each in shop.tasks(caller) if each["healthy"]], 90)
     callers = Callers([port], SERVICE, rate, every=0.1)
-    wait_for(lambda: callers.since(0)[0][version] > 100)
+    wait_for(lambda: callers.since(0)[0][version] > 100, 60)
     return callers
 
 

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.ecs.models import ecs_backends
 
+from domain.errors import Busy
 from domain.operations import Signal
 from domain.weights import read_weights, with_weights
 from gateways.remembered import Remembered
@@ -152,10 +153,12 @@ def test_what_ecs_will_not_have_is_a_refusal_with_its_reason(aws, mesh, service,
 def test_what_is_throttled_waits_its_turn_and_is_no_refusal(aws, mesh, service, context, operation, code, message):
     """The state tries again, later and later, each at a moment of its own; then it is done as if nothing had been."""
     document = service.document(subject=SUBJECT)
-    with failing(aws, operation, code, message), pytest.raises(ClientError, match=code):
+    with failing(aws, operation, code, message), pytest.raises((ClientError, Busy), match=code) as raised:
         handler(document, context)
-    (retry,) = state_machine()["States"]["Inject Envoy"]["Retry"]
-    assert retry["ErrorEquals"] == ["States.ALL"]
+    patient, retry = state_machine()["States"]["Inject Envoy"]["Retry"]
+    assert (patient["ErrorEquals"], retry["ErrorEquals"]) == (["Busy"], ["States.ALL"])
+    assert (raised.type is Busy) == (code == "ThrottlingException")
+    assert patient["MaxAttempts"] * patient["MaxDelaySeconds"] / 2 > 3600, "a thousand services wait their turn"
     assert (retry["JitterStrategy"], retry["BackoffRate"]) == ("FULL", 2)
     assert retry["MaxAttempts"] >= 7
     assert handler(document, context)["outcome"] == "Redeployed"

@@ -5,9 +5,10 @@ import os
 
 import pytest
 
-from gateways.mesh import _client
+from domain.errors import NotFound
+from gateways.mesh import Mesh, _client
 from gateways.remembered import Remembered
-from handlers import accept_shares, check_health, inject_envoy, join_mesh
+from handlers import accept_shares, inject_envoy, join_mesh
 from settings import Settings
 from tests.integration.conftest import batch, make_service
 from tests.ram import answered_ram
@@ -156,10 +157,6 @@ def test_when_the_share_is_gone_a_deployment_waits_again_and_what_was_made_stays
         "Refused",
         f"mesh {MESH} is not shared with this account (any more)",
     )
-    assert (
-        check_health._weights(
-            subject, {"virtualRouter": NAME, "routes": [NAME], "before": {}}, Settings.from_env(os.environ)
-        )
-        is None
-    )
+    with pytest.raises(NotFound, match="is not shared with this account"):
+        Mesh.of(subject, Settings.from_env(os.environ)).describe_route(NAME, NAME)
     owners.client(OWNER).delete_route(meshName="apps", virtualRouterName=NAME, routeName=NAME)

@@ -31,7 +31,6 @@ def test_it_is_asked_with_the_event_of_ecs():
         "hookDetails": {"suite": "short"},
     }
     assert HOOK.event(replace(WATCH, last=True), None)["lifecycleStage"] == "POST_PRODUCTION_TRAFFIC_SHIFT"
-    assert HOOK.event(replace(WATCH, step=-1), None)["lifecycleStage"] == "PRE_PRODUCTION_TRAFFIC_SHIFT"
 
 
 @pytest.mark.parametrize(

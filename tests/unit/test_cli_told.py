@@ -22,8 +22,9 @@ PLAN = {
 POSITION = {"step": 0, "slice": 3, "failures": 1, "elapsedSeconds": 120}
 
 
-def rollout(state="Bake", seconds=10, weights=None, reason="", plan=PLAN, waits=False, **position):
+def rollout(state="Bake", seconds=10, weights=None, reason="", plan=PLAN, waits=False, results=(), **position):
     document = {"service": "s", "deployment": "ecs-svc/7", "reason": reason, "plan": plan}
+    document |= {"checked": {"results": [*results]}} if results else {}
     document |= {"position": {**POSITION, **position}} if plan else {}
     return Rollout("apps", ROUTE, EXECUTION, document, state, seconds, weights, waits)
 
@@ -59,6 +60,18 @@ def test_failures_are_counted_and_the_last_check_is_quoted():
     assert checks(rollout("Shift Traffic", reason="the routes have the weights …")) == "1 of 3 failures"
 
 
+def test_each_check_says_what_it_found_and_whether_it_counts():
+    found = rollout(
+        results=[result("rate", "pass"), result("p99", "fail", "p99: 3, at most 2 is allowed", dry_run=True)]
+    )
+    assert "    pass         rate\n    fail         p99: 3, at most 2 is allowed, told only\n" in draw(found).plain
+    assert [each["verdict"] for each in found.as_json()["results"]] == ["pass", "fail"]
+
+
+def result(name, verdict, reason="", dry_run=False):
+    return {"name": name, "verdict": verdict, "reason": reason, "dryRun": dry_run}
+
+
 def test_weights_are_drawn_as_they_are_in_the_mesh_with_the_route_where_there_are_several():
     drawn = draw(rollout(weights={ROUTE: {"v1": 75, "v2": 25}})).plain
     assert "v1  75 " + "█" * 22 in drawn
@@ -79,8 +92,9 @@ def test_only_changes_are_told_not_every_state_of_a_slice():
         rollout("Check Health", weights=weights),
         rollout("Bake", weights=weights),
     ]
+    seen += [rollout("Bake", weights=weights, results=[result("rate", "no data")])]
     seen += [rollout("Bake", weights=weights, failures=2), rollout("Pause", weights=weights, failures=2, paused=True)]
-    assert [each.state for each in changes(iter(seen))] == ["Bake", "Bake", "Pause"]
+    assert [each.state for each in changes(iter(seen))] == ["Bake", "Bake", "Bake", "Pause"]
     assert line(seen[0]).plain[9:].startswith("step 1 of 2 bakes, check 4 of 10")
     assert line(seen[0]).plain.endswith(": v1 75, v2 25; 1 of 3 failures")
 
@@ -125,6 +139,12 @@ def test_history_says_of_a_weight_that_went_back_why():
         moved(STEPS[0]["weights"], PLAN["before"]),
         ("outcome", {"outcome": "Rolled Back", "reason": "in alarm: 5xx", "weights": None}),
         ("clean-up", {"scaledToZero": ["v1"]}),
+        ("check", {**result("rate", "fail", "rate: 7 %, at most 1 % is allowed"), "step": 0}),
+        ("plan", {**PLAN, "away": True}),
     )
     assert rows[2]["why"] == "back to the weights before: in alarm: 5xx"
-    assert rows[4]["why"] == '{"scaledToZero": ["v1"]}'
+    assert [row["why"] for row in rows[4:]] == [
+        '{"scaledToZero": ["v1"]}',
+        "fail: rate: 7 %, at most 1 % is allowed",
+        "v2 is redeployed, its siblings take over",
+    ]

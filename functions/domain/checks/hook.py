@@ -22,7 +22,7 @@ PREFIX = "meshift-hook-"
 SECONDS = 20
 """How long an answer is waited for."""
 _DELAY = 30
-_BEFORE, _SHIFTING, _SHIFTED = (f"{when}PRODUCTION_TRAFFIC_SHIFT" for when in ("PRE_", "", "POST_"))
+_SHIFTING, _SHIFTED = "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"
 _LONGEST_REASON = 300
 
 Memory = Mapping[str, Any]
@@ -57,7 +57,7 @@ class HookCheck(Check):
         kept = memory["details"] if memory and memory["step"] == watch.step else {}
         return {
             "executionId": f"{watch.execution.rpartition(':')[2]}-{watch.step}-{self.number}",
-            "lifecycleStage": _SHIFTED if watch.last else _SHIFTING if watch.step >= 0 else _BEFORE,
+            "lifecycleStage": _SHIFTED if watch.last else _SHIFTING,
             "resourceArn": watch.execution,
             "executionDetails": {
                 "serviceArn": watch.service,

@@ -25,7 +25,6 @@ class Watch:
     weights: Mapping[str, int]
     """The step's, of the route that outcomes tell of."""
     step: int
-    """-1 at a gate before the first."""
     last: bool
     began: float
     """When the step's weights were written, in seconds since the epoch; not longer than an hour ago."""
