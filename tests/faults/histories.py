@@ -63,9 +63,9 @@ def lived(seed: int) -> History:
         cloud.wait(2000)
         history.endings = endings(cloud)[2:]
         history.wrong += _broken(cloud)
-        last = cloud.history("#outcome")[-1]["document"]
-        if last["outcome"] not in ("Promoted", "Nothing To Do") and not _carries_all(cloud):
-            history.wrong.append(f"after all was repaired, a deployment ended as {last['outcome']}: {last['reason']}")
+        if not _carries_all(cloud):
+            last = [each.output for each in cloud.executions()][-1]
+            history.wrong.append(f"after all was repaired, a deployment ended so: {last}")
     return history
 
 
