@@ -12,7 +12,7 @@ MeshiftError
 ├── Unanswered         AWS did not answer what may go unanswered
 ├── Untranslatable     a part of a mesh that Envoy's configuration has no words for
 ├── ClaimHeld          another rollout is at work on the same virtual service
-├── NobodyThere        traffic would go back to a node none of whose tasks can answer
+├── NobodyThere        traffic would go to a node none of whose tasks can answer
 └── Busy               a service of AWS asks for patience
 """
 
@@ -66,7 +66,7 @@ class ClaimHeld(MeshiftError):
 
 
 class NobodyThere(MeshiftError):
-    """Traffic would go back to a node none of whose tasks can answer; it stays where it is."""
+    """Traffic would go to a node none of whose tasks can answer; it stays where it is."""
 
 
 class Busy(MeshiftError):

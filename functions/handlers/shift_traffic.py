@@ -22,8 +22,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Shift, unless somebody else has changed the weights; then no route is touched.
 
     Takes the execution's document with `to` (`step`: the position's step, `before`: the snapshot). Returns
-    `{"shifted", "reason"}`. Raises RuntimeError when what is read back is not what was written, NobodyThere when the
-    traffic would go back to a node none of whose tasks can answer.
+    `{"shifted", "reason"}`. Raises RuntimeError when what is read back is not what was written, NobodyThere when
+    traffic would go to a node none of whose tasks can answer.
     """
     tell_execution(event)
     settings = Settings.from_env(os.environ)
@@ -41,8 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Read after the routes: recovery fences the claim first and then moves the routes on, so one of both is seen.
     if not table.holds(*claim):
         return _refused(f"the execution has lost its claim on {subject['virtualService']}")
-    if back:
-        refuse_dead_ends(subject, present, target, settings)
+    refuse_dead_ends(subject, present, target, settings)  # also forward: the plan's look may be minutes old
     for name, route in routes.items():
         if present[name] != target[name]:
             _write(mesh, plan["virtualRouter"], route, target[name])

@@ -33,7 +33,7 @@ def healthy_tasks(
 
 
 def refuse_dead_ends(subject: Mapping[str, Any], present: Weights, target: Weights, settings: Settings) -> None:
-    """Refuse to take traffic back to a node none of whose tasks can answer.
+    """Refuse to give traffic to a node none of whose tasks can answer.
 
     Raises NobodyThere, with what a person should do.
     """
