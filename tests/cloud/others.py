@@ -85,9 +85,11 @@ class Invitations:
 
     def invite(self, owner: str, mesh: str) -> str:
         arn = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{mesh}"
+        share = f"arn:aws:ram:us-east-1:{owner}:resource-share/{mesh}"
         about = {"resourceShareInvitationArn": arn, "senderAccountId": owner, "status": "PENDING"}
-        self.invitations[arn] = {**about, "resourceShareName": mesh}
-        self.resources[arn] = [{"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}]
+        self.invitations[arn] = {**about, "resourceShareName": mesh, "resourceShareArn": share}
+        resource = {"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}
+        self.resources[arn] = [{**resource, "resourceShareArn": share}]
         return arn
 
     def get_resource_share_invitations(self, **_: Any) -> Document:
@@ -95,6 +97,10 @@ class Invitations:
 
     def list_pending_invitation_resources(self, resourceShareInvitationArn: str, **_: Any) -> Document:
         return {"resources": self.resources[resourceShareInvitationArn]}
+
+    def list_resources(self, **_: Any) -> Document:
+        accepted = [arn for arn, each in self.invitations.items() if each["status"] == "ACCEPTED"]
+        return {"resources": [dict(each) for arn in accepted for each in self.resources[arn]]}
 
     def accept_resource_share_invitation(self, resourceShareInvitationArn: str, **_: Any) -> Document:
         invitation = self.invitations[resourceShareInvitationArn]
