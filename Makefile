@@ -26,7 +26,7 @@ demo: $(READY) ## the whole story on local AWS, with a table of what was observe
 	@$(PY) -m local.demo
 
 test: $(READY) ## all tests: unit, integration, e2e on local AWS
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## ruff, mypy, cfn-lint, state machine checks
 	@ruff check .

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from local import demo_shares, deploy, report
+from local import demo_operator, demo_shares, deploy, report
 from local.instance import ROOT, Instance, LocalAwsError, running
 from local.report import history
 from local.settings import OWNER
@@ -124,7 +124,7 @@ def tell(story: Story, aws: Instance) -> None:
     candidate = new_version_is_promoted(story, aws, apps, traffic)
     bad_version_is_rolled_back(story, apps, stable, traffic)
     stopped_rollout_is_recovered(story, apps, stable)
-    operator_steers(story, apps, stable)
+    demo_operator.tell(story, apps, stable)
     traffic_goes_off_before_a_redeployment(story, apps, stable, traffic)
     requests_are_counted(story, traffic)
     demo_shares.tell(story, aws)
@@ -228,38 +228,19 @@ def stopped_rollout_is_recovered(story: Story, apps: Tutorial, arn: str) -> None
     story.expect("the routes are exactly what they were", True, (apps.route(), apps.route(HEADER_ROUTE)) == before)
 
 
-def operator_steers(story: Story, apps: Tutorial, arn: str) -> None:
-    """Retry the stopped rollout, pause it, and promote it, by the operators' command."""
-    with story.chapter("an operator rolls it out again, pauses it and promotes it"):
-        known = len(apps.executions(arn))
-        apps.write_policy("quick", steps=[{"weight": 25, "bakeSeconds": 60}], deadlineSeconds=300)
-        codes = [apps.operate("retry", MESH, VIRTUAL_SERVICE)[0]]
-        wait_for("serviceB gets its first weight", lambda: apps.weights()["serviceB"] == 25)
-        codes.append(apps.operate("pause", MESH, VIRTUAL_SERVICE)[0])
-        wait_for("it is paused", lambda: apps.state_of(arn) == "Pause")
-        story.tell("serviceB carries 25, and the rollout is paused")
-        codes.append(apps.operate("promote", MESH, VIRTUAL_SERVICE)[0])
-        promoted = apps.outcome(arn, "Promoted", "Rolled Back", "Refused", known=known)
-        story.tell(f"{promoted['outcome']}: {promoted['reason']}")
-        signals = [(each["signal"], each["by"].split(":")[4]) for each in apps.history("signal")]
-    story.expect("the operator's command", [0, 0, 0], codes)
-    story.expect("retried, paused, promoted", "Promoted", promoted["outcome"])
-    story.expect("its history", [(signal, OWNER) for signal in ("retry", "pause", "promote")], signals)
-
-
 def traffic_goes_off_before_a_redeployment(story: Story, apps: Tutorial, arn: str, traffic: Traffic) -> None:
     """Deploy serviceB, which carries everything, again: serviceBv2 is still there and takes over meanwhile."""
     with story.chapter("serviceB carries everything, and its next version is deployed"):
         known, began = len(apps.executions(arn)), time.time()
         apps.write_policy("quick", steps=STEPS, finalBakeSeconds=BAKE_SECONDS)
-        apps.deploy_image("serviceB", "serviceb:4")
+        apps.deploy_image("serviceB", "serviceb:5")
         wait_for("its traffic goes to serviceBv2", lambda: apps.weights() == {"serviceB": 0, "serviceBv2": 100})
         story.tell("its traffic goes to serviceBv2 while Envoy is put in")
         bare = apps.containers("serviceB")
         redeployed = apps.outcome(arn, "Redeployed", "Refused", known=known)
         story.tell(f"{redeployed['outcome']}: {redeployed['reason']}")
         seen = watch_weights(story, apps, arn, "serviceB", known=known + 1)
-        traffic_follows(story, traffic, "serviceB", "serviceb:4", began)
+        traffic_follows(story, traffic, "serviceB", "serviceb:5", began)
     story.expect("serviceB, when its traffic goes off it", ["app"], bare)
     story.expect("weights of serviceB in the route", [0, 25, 50, 100], seen)
 

@@ -208,6 +208,13 @@ class Tutorial:
         )
         return ran.returncode, ran.stdout or ran.stderr
 
+    def waits_at_gate(self) -> bool:
+        """Say whether the virtual service's rollout can be approved: the token of its gate is kept with its claim."""
+        key = {"pk": {"S": "claims"}, "sk": {"S": f"virtualService#{MESH}#{VIRTUAL_SERVICE}"}}
+        claim = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
+        waits = json.loads(claim["waits"]["S"]) if "waits" in claim else {}
+        return waits.get("gate") is not None
+
     def executions(self, service_arn: str, known: int = 0) -> list[dict[str, Any]]:
         """Return a service's executions, oldest first, with input and output read; the first `known` left out."""
         pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.machine)
@@ -235,7 +242,7 @@ class Tutorial:
                 names = [
                     e["stateEnteredEventDetails"]["name"] for e in pages["events"] if "stateEnteredEventDetails" in e
                 ]
-                return str(names[0])
+                return str(names[0]) if names else None
         return None
 
     def history(self, what: str) -> list[dict[str, Any]]:

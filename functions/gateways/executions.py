@@ -65,13 +65,6 @@ def ended(execution_arn: str) -> dict[str, str]:
     return {"status": str(found["status"]), "outcome": output.get("outcome", ""), "reason": reason}
 
 
-def output(execution_arn: str) -> dict[str, Any]:
-    """Return the output of an execution that succeeded."""
-    answer = client("stepfunctions").describe_execution(executionArn=execution_arn)
-    found: dict[str, Any] = json.loads(answer["output"])
-    return found
-
-
 def wake(token: str) -> None:
     """Let a task that waits for this token go on; one that does so already is left alone."""
     try:

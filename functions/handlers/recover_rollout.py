@@ -50,7 +50,7 @@ def _look(claim: Document, settings: Settings) -> None:
         return
     document, decided = fenced["document"], fenced["decided"]
     if decided is None and status == "SUCCEEDED":
-        decided = executions.output(claim["execution"])
+        decided = executions.ended(claim["execution"])
     if document is not None and decided is not None and decided["outcome"] != "Roll Back Failed":
         _finish(document, decided, settings)
     elif document is not None:

@@ -238,9 +238,9 @@ class Cloud:
 
     # -- time
 
-    def run(self, seconds: float = 10**8, until: Callable[[], bool] | None = None) -> None:
-        """Let time pass until all is quiet: no execution at work, nothing expected; or until something is so."""
-        self.clock.run(until or self.quiet, seconds)
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass until all is quiet, no execution at work, nothing expected; or until something is so."""
+        self.clock.run(lambda: until() or self.quiet())
 
     def quiet(self) -> bool:
         return not self.clock.expected and not self.states.running
@@ -248,7 +248,6 @@ class Cloud:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.clock.run(lambda: False, seconds)
-        self.clock.now += 0
 
     def executions(self, status: str = "") -> list[Execution]:
         return [each for each in self.states.executions.values() if status in ("", each.status)]

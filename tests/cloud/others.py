@@ -85,22 +85,25 @@ class Invitations:
 
     def invite(self, owner: str, mesh: str) -> str:
         arn = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{mesh}"
-        share = f"arn:aws:ram:us-east-1:{owner}:resource-share/{mesh}"
+        share = arn.replace("-invitation", "")
         about = {"resourceShareInvitationArn": arn, "senderAccountId": owner, "status": "PENDING"}
         self.invitations[arn] = {**about, "resourceShareName": mesh, "resourceShareArn": share}
-        resource = {"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}
-        self.resources[arn] = [{**resource, "resourceShareArn": share}]
+        mesh_arn = f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}"
+        self.resources[arn] = [{"arn": mesh_arn, "type": "appmesh:Mesh", "resourceShareArn": share}]
         return arn
+
+    def list_resources(self, **_: Any) -> Document:
+        accepted = [arn for arn, each in self.invitations.items() if each["status"] == "ACCEPTED"]
+        return {"resources": [dict(each) for arn in accepted for each in self.resources[arn]]}
+
+    def list_principals(self, **_: Any) -> Document:
+        return {"principals": []}
 
     def get_resource_share_invitations(self, **_: Any) -> Document:
         return {"resourceShareInvitations": [dict(each) for each in self.invitations.values()]}
 
     def list_pending_invitation_resources(self, resourceShareInvitationArn: str, **_: Any) -> Document:
         return {"resources": self.resources[resourceShareInvitationArn]}
-
-    def list_resources(self, **_: Any) -> Document:
-        accepted = [arn for arn, each in self.invitations.items() if each["status"] == "ACCEPTED"]
-        return {"resources": [dict(each) for arn in accepted for each in self.resources[arn]]}
 
     def accept_resource_share_invitation(self, resourceShareInvitationArn: str, **_: Any) -> Document:
         invitation = self.invitations[resourceShareInvitationArn]

@@ -14,24 +14,13 @@ from local.instance import Instance, running
 from local.settings import CONSUMER, OWNER
 
 STRANGER = "333333333333"
-ALONE = ("test_traffic.py", "test_discovery.py", "test_gateway.py", "test_interception.py")
-"""Who share an instance that nobody else disturbs: what they measure are requests and time."""
 LOG_LINES = 60
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, the tests on local AWS; those that share an instance run one after the other.
-
-    The groups are pytest-xdist's (`--dist loadgroup`).
-    """
+    """Begin with what takes longest: the tests on local AWS, and of those the ones that send requests."""
     here = Path(__file__).parent
-    ours = [item for item in items if item.path.parent == here]
-    for item in ours:
-        needs = getattr(item, "fixturenames", ())
-        group = "empty" if "empty_aws" in needs else "traffic" if item.path.name in ALONE else "stack"
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (item.path.parent != here, item.path.name not in ALONE))
+    items.sort(key=lambda item: (item.path.parent != here, item.path.name != "test_traffic.py"))
 
 
 @pytest.hookimpl(wrapper=True)

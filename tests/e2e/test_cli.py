@@ -37,10 +37,10 @@ def tutorial(aws):
 def meshift(aws):
     """Run the command as a person does; its exit code and what it printed."""
 
-    def run(*words, code=0):
+    def run(*words, codes=(0,)):
         environment = {**os.environ, **aws.instance.environment()}
         ran = subprocess.run([COMMAND, *words], env=environment, capture_output=True, text=True, check=False)
-        assert ran.returncode == code, ran.stderr
+        assert ran.returncode in codes, ran.stderr
         return ran.stdout
 
     return run
@@ -126,5 +126,7 @@ def test_what_is_refused_has_no_stack_trace(meshift, aws):
 
 
 def test_doctor_finds_the_stack_whole(meshift):
-    found = {each["what"]: each["level"] for each in json.loads(meshift("doctor", "--json"))}
+    """Whatever policies and refusals other tests have left behind."""
+    found = {each["what"]: each["level"] for each in json.loads(meshift("doctor", "--json", codes=(0, 1)))}
     assert found["OperateUrl takes requests with these credentials"] == found["mesh apps is there"] == "ok"
+    assert not [what for what in found if what.startswith("stack meshift has no output")]

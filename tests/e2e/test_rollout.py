@@ -299,7 +299,8 @@ def gated(apps, joined, promoted):
     assert apps.operate("start", CLUSTER, idle)[0] == 0
     wait_for("the gate", lambda: apps.state_of(services[idle]) == "Gate")
     assert apps.weights() == before
-    wait_for("its token", lambda: apps.operate("approve", MESH, VIRTUAL_SERVICE)[0] == 0)
+    wait_for("its token", apps.waits_at_gate)
+    assert apps.operate("approve", MESH, VIRTUAL_SERVICE)[0] == 0
     output = apps.outcome(services[idle], "Promoted", "Rolled Back", "Refused", known=known)
     return output, services[busy], busy, idle
 
@@ -333,6 +334,7 @@ def test_a_newer_deployment_supersedes_at_the_gate_and_its_own_rollout_follows(a
 def test_an_edit_by_hand_freezes_the_rollout_and_stays(apps, gated):
     _, arn, candidate, stable = gated
     known = len(apps.executions(arn)) - 1
+    wait_for("its token", apps.waits_at_gate)
     edited = {candidate: 10, stable: 90}
     apps.set_weights(edited)
     assert apps.operate("approve", MESH, VIRTUAL_SERVICE)[0] == 0

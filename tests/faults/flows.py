@@ -60,10 +60,15 @@ def insist(cloud: Cloud, signal: str, times: int = 100) -> None:
         cloud.clock.later(60, lambda: insist(cloud, signal, times - 1))
 
 
+def mesh_of(cloud: Cloud) -> Mesh:
+    """The mesh, as a function of the stack would reach it."""
+    environment = cloud.stack.functions["JoinMeshFunction"]["Environment"]
+    return Mesh("apps", None, environment["MESH_ENDPOINT"] or None, environment["MESH_SIGNING_NAME"] or None)
+
+
 def edit(cloud: Cloud, weights: dict[str, int]) -> None:
     """Set the weights by hand."""
-    environment = cloud.stack.functions["JoinMeshFunction"]["Environment"]
-    mesh = Mesh("apps", None, environment["MESH_ENDPOINT"] or None, environment["MESH_SIGNING_NAME"] or None)
+    mesh = mesh_of(cloud)
     route = mesh.describe_route(NAME, NAME)
     mesh.update_route(NAME, NAME, with_weights(route["spec"], weights), route["metadata"]["version"])
 
