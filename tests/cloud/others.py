@@ -105,10 +105,6 @@ class Invitations:
     def list_pending_invitation_resources(self, resourceShareInvitationArn: str, **_: Any) -> Document:
         return {"resources": self.resources[resourceShareInvitationArn]}
 
-    def list_resources(self, **_: Any) -> Document:
-        accepted = [arn for arn, each in self.invitations.items() if each["status"] == "ACCEPTED"]
-        return {"resources": [dict(each) for arn in accepted for each in self.resources[arn]]}
-
     def accept_resource_share_invitation(self, resourceShareInvitationArn: str, **_: Any) -> Document:
         invitation = self.invitations[resourceShareInvitationArn]
         if invitation["status"] != "PENDING":
