@@ -93,7 +93,14 @@ class Cloud:
         assert self.quiet()
         other = Cloud(self.stack)
         other.clock.now = self.clock.now
-        for name in ("tables.tables", "ecs.services", "ecs.revisions", "parameters.values", "alarms.states"):
+        for name in (
+            "tables.tables",
+            "ecs.services",
+            "ecs.revisions",
+            "parameters.values",
+            "alarms.states",
+            "scaling.targets",
+        ):
             room, _, kept = name.partition(".")
             setattr(getattr(other, room), kept, copy.deepcopy(getattr(getattr(self, room), kept)))
         other.told.events = [*self.told.events]

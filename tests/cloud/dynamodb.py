@@ -85,7 +85,8 @@ class Tables:
     def _write(self, table: str, verb: str, request: Mapping[str, Any], operation: str) -> None:
         items, key = self.tables[table], _key(request["Item"] if verb == "Put" else request["Key"])
         if not self._may(table, verb, request):
-            old = {"Item": items[key]} if key in items else {}
+            asked = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            old = {"Item": items[key]} if asked and key in items else {}
             raise refusal("ConditionalCheckFailedException", operation, "The conditional request failed", **old)
         if verb == "Put":
             items[key] = copy.deepcopy(dict(request["Item"]))

@@ -1,7 +1,7 @@
 """Print the fault sweep as a table; exits 1 when something ended as it must not.
 
-`python -m tests.faults [--pairs N] [--seed N] [--every N] [--flow NAME]`; a case of its own:
-`python -m tests.faults --case FLOW KIND CALL`, KIND with `+` for an outage.
+`python -m tests.faults [--every N] [--pairs N] [--histories N] [--seed N] [--flow NAME]`; a case of its own:
+`python -m tests.faults --case FLOW KIND CALL`, KIND with `+` for an outage, or `--history SEED`.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from collections import Counter
 
 from tests.cloud.faults import KINDS, Fault
 from tests.faults.flows import FLOWS
+from tests.faults.histories import lived
 from tests.faults.storm import storm
 from tests.faults.sweep import Case, Result, played, sampled, singles
 
@@ -23,6 +24,9 @@ def main() -> int:
         name, kind, number = arguments.case
         fault = Fault(kind.rstrip("+"), int(number), lasting=kind.endswith("+"))
         return _told([played(Case(next(flow for flow in FLOWS if flow.name == name), (fault,)))])
+    if arguments.history is not None:
+        print(history := lived(arguments.history), *history.wrong, sep="\n")
+        return int(bool(history.wrong))
     began = time.monotonic()
     cases = list(singles(flows))[arguments.seed % arguments.every :: arguments.every]
     cases += sampled(arguments.seed, arguments.pairs, 2, flows)
@@ -30,14 +34,27 @@ def main() -> int:
         results = pool.map(_played, [(FLOWS.index(case.flow), case.faults) for case in cases], chunksize=20)
     _table(results)
     print(f"{len(results)} cases in {time.monotonic() - began:.0f} s, pairs with seed {arguments.seed}")
-    wrong = _told(results)
+    wrong = max(_told(results), _histories(arguments.seed, arguments.histories))
     return max(wrong, storm())
+
+
+def _histories(seed: int, count: int) -> int:
+    """Live through random histories of the seeds from one on."""
+    began = time.monotonic()
+    with multiprocessing.Pool() as pool:
+        found = [each for each in pool.imap_unordered(lived, range(seed, seed + count), 10) if each.wrong]
+    for each in found:
+        print(f"WRONG {each}: {'; '.join(each.wrong)}", file=sys.stderr)
+    print(f"{count} histories from seed {seed} in {time.monotonic() - began:.0f} s, {len(found)} with a wrong end")
+    return int(bool(found))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="The fault sweep.")
     parser.add_argument("--pairs", type=int, default=500, help="how many pairs of faults, sampled")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--histories", type=int, default=500, help="how many random histories")
+    parser.add_argument("--history", type=int, metavar="SEED", help="one history")
     parser.add_argument("--every", type=int, default=10, help="only every so manieth single fault")
     parser.add_argument("--flow", help="only this flow")
     parser.add_argument("--case", nargs=3, metavar=("FLOW", "KIND", "CALL"), help="one case")

@@ -136,6 +136,17 @@ def _overtake(cloud: Cloud) -> None:
     _when(cloud, rolling_out, lambda: _redeploy(cloud))
 
 
+def _overtake_paused(cloud: Cloud) -> None:
+    deploy(cloud, CANDIDATE, "app:2")
+    paused = lambda each: any(one.token for one in each.states.running)  # noqa: E731
+    _when(cloud, rolling_out, lambda: insist(cloud, "pause"))
+    _when(cloud, paused, lambda: _redeploy(cloud))
+
+
+def _come_back(cloud: Cloud) -> None:
+    deploy(cloud, STABLE, "app:3")
+
+
 def _accept(cloud: Cloud) -> None:
     cloud.invitations.invite("222222222222", "shop")
     cloud.clock.later(3700, lambda: None)  # until the sweep has looked
@@ -156,6 +167,18 @@ def _when(cloud: Cloud, so: Callable[[Cloud], bool], act: Callable[[], Any]) -> 
 def _candidate_carries_all(**parameters: str) -> Cloud:
     cloud = begun(SHORT, **parameters)
     with in_force(cloud):
+        deploy(cloud, CANDIDATE, "app:2")
+        cloud.run()
+        cloud.wait(100)
+    return cloud
+
+
+def _cleaned_up() -> Cloud:
+    cloud = begun({**SHORT, "cleanUp": "scale-to-zero"})
+    with in_force(cloud):
+        for arn in cloud.ecs.services:
+            target = {"MinCapacity": 1, "ResourceId": arn.split(":", 5)[5], "ServiceNamespace": "ecs"}
+            cloud.scaling.register_scalable_target(**target)
         deploy(cloud, CANDIDATE, "app:2")
         cloud.run()
         cloud.wait(100)
@@ -195,8 +218,11 @@ FLOWS = (
     Flow("die on both sides", _begun, _both_die, ("Redeployed", "Roll Back Failed")),
     Flow("be edited", _begun, _edit, ("Redeployed", "Frozen")),
     Flow("be overtaken", _begun, _overtake, ("Redeployed", "Superseded", "Redeployed", "Promoted")),
+    Flow("be overtaken while paused", _begun, _overtake_paused, ("Redeployed", "Superseded", "Redeployed", "Promoted")),
+    Flow("come back from zero", _cleaned_up, _come_back, ("Redeployed", "Promoted")),
     Flow("redeploy what carries all", _candidate_carries_all, _redeploy, ("Redeployed", "Promoted")),
     Flow("deploy what never starts", _candidate_carries_all, _deploy_broken, ("Redeployed", "Promoted")),
     Flow("roll out on App Mesh", lambda: begun(SHORT, ControlPlane="appmesh"), _roll_out, ("Redeployed", "Promoted")),
+    Flow("stop on App Mesh", lambda: begun(SHORT, ControlPlane="appmesh"), _stop, ("Redeployed", "ABORTED")),
     Flow("accept a share", _waits_for_share, _accept, ("Nothing To Do",)),
 )

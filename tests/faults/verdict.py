@@ -22,7 +22,7 @@ class Watch:
         if asked.operation != "UpdateRoute":
             return
         now = self.cloud.routes()
-        for route, weights in now.items():
+        for route, weights in now.items() if asked.function else ():  # what people set is theirs
             self.found += wrong_total(route, weights)
             for node, weight in weights.items():
                 if weight > self.seen.get(route, {}).get(node, 0) and not self.cloud.answers(node):
