@@ -135,6 +135,8 @@ class MeshApiSettings:
     api_url: str
     discovery_url: str
     signing_name: str
+    discover_function_arn: str = ""
+    """For cards: what other accounts' task roles must be allowed to call."""
 
     @property
     def partition(self) -> str:
@@ -150,6 +152,7 @@ class MeshApiSettings:
             api_url=env.get("MESH_API_URL", ""),
             discovery_url=env.get("DISCOVERY_URL", ""),
             signing_name=env.get("MESH_SIGNING_NAME") or "lambda",
+            discover_function_arn=env.get("DISCOVER_FUNCTION_ARN", ""),
         )
 
 

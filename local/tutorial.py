@@ -242,7 +242,7 @@ class Tutorial:
                 names = [
                     e["stateEnteredEventDetails"]["name"] for e in pages["events"] if "stateEnteredEventDetails" in e
                 ]
-                return str(names[0])
+                return str(names[0]) if names else None
         return None
 
     def history(self, what: str) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ class Endpoint:
 
     url: str
     signing_name: str
+    function: str = ""
+    """ARN of the Lambda function behind it, where the card names it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class MeshCard:
         """Write it as cards are written."""
         endpoints = {
             name: {"endpoint": each.url, "signingName": each.signing_name}
+            | ({"function": each.function} if each.function else {})
             for name, each in (("api", self.api), ("discovery", self.discovery))
         }
         return {"mesh": self.mesh, "owner": self.owner, "region": self.region, **endpoints}
@@ -48,7 +51,8 @@ class MeshCard:
 def parse_card(document: Mapping[str, Any]) -> MeshCard:
     """Take a card that was checked before."""
     api, discovery = (
-        Endpoint(document[name]["endpoint"], document[name]["signingName"]) for name in ("api", "discovery")
+        Endpoint(document[name]["endpoint"], document[name]["signingName"], document[name].get("function", ""))
+        for name in ("api", "discovery")
     )
     return MeshCard(document["mesh"], document["owner"], document["region"], api, discovery)
 
@@ -77,7 +81,8 @@ def _endpoint(
     document: Mapping[str, Any], name: str, shared: SharedMesh, region: str, aws_endpoint: str | None
 ) -> Endpoint:
     found = document.get(name)
-    url, signing_name = (found.get("endpoint"), found.get("signingName")) if isinstance(found, dict) else (None, None)
+    told = found if isinstance(found, dict) else {}
+    url, signing_name, function = told.get("endpoint"), told.get("signingName"), told.get("function", "")
     if not isinstance(url, str) or not isinstance(signing_name, str):
         raise InvalidCard(f"mesh card {shared.arn}: {name} must hold endpoint and signingName, not {found!r}")
     if not _is_aws(url, signing_name, region, aws_endpoint):
@@ -85,7 +90,17 @@ def _endpoint(
             f"mesh card {shared.arn}: {name} is {url!r}, signed for {signing_name!r}; right would be a Function URL "
             f"(lambda) or an API Gateway endpoint (execute-api) of {region}"
         )
-    return Endpoint(url, signing_name)
+    if function != "" and not _is_function(function, shared):
+        raise InvalidCard(
+            f"mesh card {shared.arn}: {name} names {function!r}, which is no Lambda function of its owner's"
+        )
+    return Endpoint(url, signing_name, function)
+
+
+def _is_function(arn: Any, shared: SharedMesh) -> bool:
+    """Say whether this is a function of the card's own partition, Region and account: roles get rights on it."""
+    own = shared.arn.partition(":parameter/")[0].replace(":ssm:", ":lambda:", 1)
+    return isinstance(arn, str) and re.fullmatch(rf"{re.escape(own)}:function:[A-Za-z0-9_-]{{1,64}}", arn) is not None
 
 
 def _is_aws(url: str, signing_name: str, region: str, aws_endpoint: str | None) -> bool:

@@ -64,8 +64,8 @@ def _answer(invitation: Document, settings: Settings, waiting: list[Document], a
     verdict = judge_invitation(invitation, resources, trust, organizations.organization_of(sender) if ask else None)
     if verdict.accept:
         decision = ram.accept(arn)
-        if decision == "ACCEPTED":
-            accepted.add(invitation.get("resourceShareArn", ""))
+        if decision == "ACCEPTED" and "resourceShareArn" in invitation:
+            accepted.add(invitation["resourceShareArn"])
     else:
         waiting.append(invitation)
         decision = LATE if is_late(invitation, datetime.now(UTC), settings.share_sweep_minutes) else PENDING

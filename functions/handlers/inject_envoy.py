@@ -30,7 +30,7 @@ from handlers.away import take_traffic_off
 from handlers.looking import look, look_away
 from handlers.removal import remove_envoy
 from handlers.roles import see_to_roles
-from handlers.wanted_sidecar import sidecar_settings
+from handlers.wanted_sidecar import discover_function, sidecar_settings
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -94,7 +94,7 @@ def _inject(event: Document, settings: Settings) -> Document:
         answer = take_traffic_off(event, service, mesh, settings)
         if answer is not None:
             return answer
-    roles = see_to_roles(revision, sidecar, settings)
+    roles = see_to_roles(revision, sidecar, discover_function(subject, settings), settings)
     source = tags.get(INJECTED_FROM, current["taskDefinition"])
     marks = {INJECTED_FROM: source, INJECTED_BY: event["execution"], INJECTED_AS: injection.digest}
     registered = ecs.register_task_definition(injection.task_definition, revision_tags(tags, marks))

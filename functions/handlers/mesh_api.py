@@ -120,8 +120,8 @@ def keep_card(task: Task, outcome: Outcome, settings: MeshApiSettings, event: Ev
         if task.verb == "Delete":
             remove_card(task.mesh.name)
         else:
-            card = mesh_card(task.mesh, settings.region, url, settings.discovery_url, settings.signing_name)
-            write_card(task.mesh.name, card)
+            where = settings.region, url, settings.discovery_url, settings.signing_name
+            write_card(task.mesh.name, mesh_card(task.mesh, *where, settings.discover_function_arn))
     except Exception:  # noqa: BLE001 - logged; the mesh is made all the same
         logger.exception("the mesh card was not kept", mesh=task.mesh.name)
 

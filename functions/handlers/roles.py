@@ -10,13 +10,13 @@ from observability import logger
 from settings import Settings
 
 
-def see_to_roles(revision: dict[str, Any], sidecar: Sidecar, settings: Settings) -> list[str]:
-    """Say what a task's roles lack, or attach the stack's policy where the operator lets it; nothing of it blocks."""
+def see_to_roles(revision: dict[str, Any], sidecar: Sidecar, discover: str, settings: Settings) -> list[str]:
+    """Say what a task's roles lack, or attach the stack's policy where the operator lets it; nothing of it blocks.
+
+    `discover`: ARN of the function that serves the sidecar's discovery, empty when it is not known.
+    """
     if settings.task_role_policy == "off":
         return []
-    ours = sidecar.resource_arn.split(":")[4] == revision["taskDefinitionArn"].split(":")[4]
-    # The function that serves another account's mesh is not known by its ARN, only by its URL.
-    discover = settings.discover_function_arn if ours and settings.sidecar.signing_name == "lambda" else ""
     notes: list[str] = []
     for check in role_checks(revision, sidecar, discover):
         try:

@@ -18,3 +18,13 @@ def sidecar_settings(subject: Mapping[str, Any], settings: Settings) -> SidecarS
         return settings.sidecar
     discovery = card_of(subject, settings).discovery
     return replace(settings.sidecar, discovery_endpoint=discovery.url, signing_name=discovery.signing_name)
+
+
+def discover_function(subject: Mapping[str, Any], settings: Settings) -> str:
+    """Return the ARN of the function that serves a subject's discovery; empty when only its endpoint is known.
+
+    Raises NotFound as `sidecar_settings` does.
+    """
+    if settings.hosted and subject["meshOwner"] is not None:
+        return card_of(subject, settings).discovery.function
+    return settings.discover_function_arn if settings.sidecar.signing_name == "lambda" else ""

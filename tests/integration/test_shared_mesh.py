@@ -10,6 +10,7 @@ from gateways.mesh import Mesh, _client
 from gateways.remembered import Remembered
 from handlers import accept_shares, inject_envoy, join_mesh
 from settings import Settings
+from tests.iam_simulator import Simulator
 from tests.integration.conftest import batch, make_service
 from tests.ram import answered_ram
 from tests.shapes import OWNER, TAGS
@@ -142,6 +143,22 @@ def test_its_envoy_polls_the_owners_discovery_signed_as_the_card_says(aws, owner
     assert "theirs.lambda-url.us-east-1.on.aws" in text
     assert "owndiscovery" not in text
     assert bootstrap["node"]["metadata"]["meshOwner"] == OWNER
+
+
+def test_the_task_role_needs_the_owners_function_which_the_card_names(aws, owners, ram, context, monkeypatch):
+    function = f"arn:aws:lambda:us-east-1:{OWNER}:function:meshift-DiscoverFunction-1"
+    monkeypatch.setenv("TASK_ROLE_POLICY", "verify")
+    monkeypatch.setenv("DISCOVER_FUNCTION_ARN", function.replace(OWNER, ACCOUNT))
+    role = aws("iam").create_role(RoleName="tasks", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    service = make_service(aws, {**TAGS, "meshift:mesh": MESH}, taskRoleArn=role)
+    ram.share_card(says={**CARD, "discovery": {**CARD["discovery"], "function": function}})
+    let_in(owners, ACCOUNT)
+    look(context)
+    joined = join(service, context)
+    with Simulator(aws("iam")):
+        answer = inject_envoy.handler(service.document(subject=joined["subject"]), context)
+    assert answer["outcome"] == "Redeployed"
+    assert f'"Action": ["lambda:InvokeFunctionUrl"], "Resource": "{function}"' in answer["reason"]
 
 
 def test_when_the_share_is_gone_a_deployment_waits_again_and_what_was_made_stays(owners, ram, service, context):

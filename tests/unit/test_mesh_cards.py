@@ -48,7 +48,26 @@ def test_what_a_newer_card_says_beside_is_left_out():
     assert checked(card(more="x")).document() == card()
 
 
+FUNCTION = f"arn:aws:lambda:us-east-1:{OWNER}:function:meshift-DiscoverFunction-1"
+
+
+def calling(function):
+    return card(discovery={"endpoint": URL, "signingName": "lambda", "function": function})
+
+
+def test_the_function_behind_the_discovery_is_known_where_the_card_names_it():
+    assert checked(calling(FUNCTION)).discovery.function == FUNCTION
+    assert checked(calling(FUNCTION)).document() == calling(FUNCTION)
+    assert checked(card()).discovery.function == ""
+
+
 HOSTILE = {
+    "somebody else's function": calling(FUNCTION.replace(OWNER, STRANGER)),
+    "a function of another Region": calling(FUNCTION.replace("us-east-1", "eu-west-1")),
+    "all functions": calling(FUNCTION.rpartition(":")[0] + ":*"),
+    "a function's version": calling(FUNCTION + ":1"),
+    "something else than a function": calling(f"arn:aws:iam::{OWNER}:role/x"),
+    "a function that is a list": calling([FUNCTION]),
     "another owner": card(owner=STRANGER),
     "no owner": card(owner=None),
     "another mesh": card(mesh="payments"),

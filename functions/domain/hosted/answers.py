@@ -24,12 +24,18 @@ def error_response(error: ApiError, request_id: str) -> dict[str, Any]:
     return {"statusCode": error.status, "headers": headers, "body": json.dumps({"message": error.message})}
 
 
-def mesh_card(mesh: MeshKey, region: str, api_url: str, discovery_url: str, signing_name: str) -> dict[str, Any]:
-    """Say where a mesh is found, and by which name requests to it are signed."""
+def mesh_card(
+    mesh: MeshKey, region: str, api_url: str, discovery_url: str, signing_name: str, function: str = ""
+) -> dict[str, Any]:
+    """Say where a mesh is found, and by which name requests to it are signed.
+
+    `function`: ARN of the one behind the discovery's URL, which an Envoy's role must be allowed to call.
+    """
+    called = {"function": function} if function and signing_name == "lambda" else {}
     return {
         "mesh": mesh.name,
         "owner": mesh.owner,
         "region": region,
         "api": {"endpoint": api_url, "signingName": signing_name},
-        "discovery": {"endpoint": discovery_url, "signingName": signing_name},
+        "discovery": {"endpoint": discovery_url, "signingName": signing_name, **called},
     }
