@@ -162,4 +162,6 @@ def test_a_consumers_envoy_polls_the_owner_of_the_mesh(start, api, mesh):
 
 def test_the_stack_says_where_discovery_is_and_so_does_the_card(aws):
     card = aws.owner.client("ssm").get_parameter(Name="/meshift/meshes/apps")["Parameter"]["Value"]
-    assert json.loads(card)["discovery"] == {"endpoint": aws.owner.outputs["DiscoveryUrl"], "signingName": "lambda"}
+    discovery = json.loads(card)["discovery"]
+    assert (discovery["endpoint"], discovery["signingName"]) == (aws.owner.outputs["DiscoveryUrl"], "lambda")
+    assert "DiscoverFunction" in discovery["function"]
