@@ -126,10 +126,12 @@ def decide(
 
 def _passed(plan: Mapping[str, Any], position: Mapping[str, Any], signal: Signal | None) -> dict[str, Any]:
     """Count the time that was waited: for the deadline, for the gate, or, in a pause, not at all."""
-    waited = 0 if position.get("paused") else max(1, position["waitSeconds"])
+    fresh = signal is not None and signal.id != position["signal"]
+    woken = "gate" in position and fresh  # at once, not after the whole slice
+    waited = 0 if position.get("paused") or woken else max(1, position["waitSeconds"])
     now = {key: value for key, value in position.items() if key != "paused"}
     now |= {"waitSeconds": plan["checkEverySeconds"], "signal": signal.id if signal else position["signal"]}
-    if "gate" in now and not _may_pass(now):
+    if "gate" in now and not _may_pass(now) and not now.get("overdue"):
         now["gate"] += waited
         now["waitSeconds"] = plan["steps"][now["step"]]["gate"]["waitSeconds"]
     else:
@@ -147,7 +149,10 @@ def _at_gate(plan: Mapping[str, Any], now: dict[str, Any], health: Health, fresh
         if gate["onTimeout"] != "proceed":
             why = f"nobody approved {_gate_of(plan, now)} in {gate['timeoutSeconds']} seconds"
             return _failed({**plan, "onFailure": gate["onTimeout"]}, now, why)
-        now["approved"] = True
+        now["overdue"] = True
+        if health.pending or (health.no_data and plan["onNoData"] == "hold"):
+            return _stay(plan, now, f"{_gate_of(plan, now)} would open, but {health.reason}")
+        return _next_step(plan, now, health, now["step"])
     if _may_pass(now):
         return _next_step(plan, now, health, len(plan["steps"]) - 1 if now.get(PROMOTE) else now["step"])
     told = f"; {SKIP_WAIT} does not open it, {APPROVE} does" if fresh and fresh.name == SKIP_WAIT else ""
@@ -169,7 +174,7 @@ def _next_step(plan: Mapping[str, Any], now: dict[str, Any], health: Health, ste
     if "gate" in following and not at_gate and not now.get(PROMOTE):
         waiting = {**position, "gate": 0, "waitSeconds": following["gate"]["waitSeconds"]}
         return _stay(plan, waiting, f"{_gate_of(plan, waiting)} waits for approval")
-    through = {key: value for key, value in position.items() if key not in ("gate", "approved")}
+    through = {key: value for key, value in position.items() if key not in ("gate", "approved", "overdue")}
     return _in_time(plan, Decision("Shift", through))
 
 

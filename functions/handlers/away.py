@@ -43,8 +43,10 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
         about = {key: event[key] for key in ("service", "cluster", "deployment")}
         waiting.wait(*claim, {**about, "reason": str(error)}, _WAIT_SECONDS)
         return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
-    if event["turns"]:
-        waiting.leave(*claim)
+    late = waiting.leave(*claim) if event["turns"] else None
+    if late and late.name == ABORT:
+        table.release_virtual_service(*claim)
+        raise Refused(f"aborted by {late.by}: the service is left as it is")
     before = weights_of(mesh, subject)
     away = plan_away(
         before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]

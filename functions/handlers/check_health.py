@@ -16,7 +16,7 @@ from domain.weights import own_weights
 from gateways import ecs
 from gateways.mesh import Mesh
 from gateways.rollout_table import RolloutTable
-from handlers.checks import run_checks, tell_results
+from handlers.checks import alarm_results, run_checks, tell_results
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -40,8 +40,11 @@ def handler(event: Document, context: LambdaContext) -> Document:
     except NotFound:
         service, tasks = None, []
     routes, memories = _routes(subject, plan, settings), event.get("checked", {}).get("hooks", {})
-    watch = _watch(event, service, routes, settings) if service and routes and _has_begun(event) else None
-    results, memories = run_checks(parse_checks(plan["checks"]), watch, memories) if watch else ([], memories)
+    results, checks = [], parse_checks(plan["checks"])
+    if service and routes and not _has_begun(event):
+        results = alarm_results(checks)
+    elif service and routes:
+        results, memories = run_checks(checks, _watch(event, service, routes, settings), memories)
     health = judge(service, event["deployment"], tasks, results)
     table = RolloutTable(settings.rollout_table)
     claim = table.claim(mesh_id(subject), subject["virtualService"])
@@ -62,7 +65,7 @@ def handler(event: Document, context: LambdaContext) -> Document:
 
 
 def _has_begun(event: Document) -> bool:
-    """Say whether a step's weights are in the routes: at a gate before the first, there is nothing yet to check."""
+    """Say whether a step's weights are in the routes: at a gate before the first, only alarms can tell anything."""
     return "gate" not in event["position"] or event["position"]["from"] >= 0
 
 
@@ -99,6 +102,7 @@ def _watch(event: Document, service: Document, routes: dict[str, Document], sett
         weights=plan["steps"][step]["weights"][plan["routes"][0]],
         step=step,
         last=step + 1 == len(plan["steps"]),
+        written=written,
         began=max(written, now - HOUR),
         now=now,
         service=event["service"],

@@ -39,7 +39,9 @@ def run_checks(
     Returns the results and what is to be remembered.
     """
     end = watch.now + _CLOCKS
-    hour = read_metrics(hour_queries(checks, watch), watch.now - HOUR, end)
+    # At the last step the stable side gets no requests: its hour ends where that step began, however long that is ago.
+    hour_ends = min(watch.now, watch.written) if watch.last else watch.now
+    hour = read_metrics(hour_queries(checks, watch), hour_ends - HOUR, hour_ends + _CLOCKS)
     step = read_metrics(step_queries(checks, watch, hour), watch.began, end)
     asked = _ask_hooks([check for check in checks if isinstance(check, HookCheck)], watch, memories)
     found = Found(_states(checks), hour, step, asked)
@@ -66,6 +68,12 @@ def refuse_missing(checks: Sequence[Check]) -> list[Result]:
     now = time.time()
     read_metrics(asked, now - HOUR, now)
     return [check.judge_state(states) for check in ringing]
+
+
+def alarm_results(checks: Sequence[Check]) -> list[Result]:
+    """Return what the alarms among the checks say."""
+    states = _states(checks)
+    return [check.judge_state(states) for check in checks if isinstance(check, AlarmCheck)]
 
 
 def tell_results(results: Sequence[Result], event: Document, table: RolloutTable) -> list[Document]:

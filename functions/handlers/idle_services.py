@@ -17,9 +17,9 @@ def scale_to_zero(arn: str, remembered: Remembered) -> bool:
     except NotFound as error:
         logger.info("A service is gone", reason=str(error))
         return False
-    # Remembered first; a second try must not take the zero for what there was before.
+    # Remembered first; a second try must not take its own zero for what there was before.
     target = scaling.scalable_target(arn)
-    if remembered.scaled(arn) is None:
+    if service["desiredCount"] or remembered.scaled(arn) is None:
         remembered.remember_scaled(arn, {"desiredCount": service["desiredCount"], "scalableTarget": target})
     if target:
         scaling.suspend(arn)

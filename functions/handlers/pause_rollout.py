@@ -26,12 +26,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     table, claim = RolloutTable(settings.rollout_table), (mesh_id(subject), subject["virtualService"])
     gate = position["step"] if "gate" in position and not position.get("paused") else None
     signal = table.keep_token(*claim, event["execution"], event["token"], gate)
-    if signal and signal.id != position["signal"]:
-        executions.wake(event["token"])
-    elif gate is None:
+    if gate is None:
         tell_phase(event, "Paused", event["reason"], _weights(event))
     elif position["gate"] == 0:
         _announce(event, settings.topic_arn)
+    if signal and signal.id != position["signal"]:
+        executions.wake(event["token"])
     logger.info("Waits for a signal", gate=gate)
 
 

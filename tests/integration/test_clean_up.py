@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateways.enrolled import Enrolled
 from gateways.mesh import _client
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
@@ -35,6 +36,7 @@ def rollout(aws, service, mesh, running_tasks, context):
     stable = make_service(aws, name="serviceB")
     Remembered("rollouts").claim_virtual_node("apps", "serviceB", stable.arn)
     Remembered("rollouts").claim_virtual_node("apps", "serviceBv2", service.arn)
+    Enrolled("rollouts").remember(stable.arn, "", {**SUBJECT, "virtualNode": "serviceB"})
     aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(POLICY), Type="String")
     document = service.document(subject=SUBJECT, application="fingerprint")
     answer = plan_rollout.handler(document, context)
@@ -108,6 +110,38 @@ def test_a_node_that_itself_provides_a_virtual_service_is_left_alone(aws, rollou
     provider = {"virtualNode": {"virtualNodeName": "serviceB"}}
     mesh.create_virtual_service(meshName="apps", virtualServiceName="direct", spec={"provider": provider})
     assert "nothing to scale to zero" in clean_up.handler(rollout, context)["reason"]
+
+
+@pytest.mark.parametrize("now", [{"virtualNode": "serviceC"}, {"virtualNode": "serviceB", "mesh": "other"}])
+def test_a_service_that_speaks_for_another_node_by_now_is_left_alone(aws, rollout, context, now):
+    Enrolled("rollouts").remember(service_of(aws, "serviceB")["serviceArn"], "", {**SUBJECT, **now})
+    assert "nothing to scale to zero" in clean_up.handler(rollout, context)["reason"]
+
+
+def test_the_candidates_own_service_is_never_scaled_to_zero(aws, rollout, context):
+    """It was given another node by its tags, and brought the one that is idle now."""
+    Remembered("rollouts").hand_over("apps", "virtualNode", "serviceB", rollout["service"])
+    assert "nothing to scale to zero" in clean_up.handler(rollout, context)["reason"]
+    assert service_of(aws, "serviceBv2")["desiredCount"] == 2
+
+
+def test_an_execution_that_was_stopped_scales_nothing_to_zero_any_more(aws, rollout, context):
+    """Recovery has fenced it, and may give the traffic back to that side."""
+    RolloutTable("rollouts").fence("apps", NAME, rollout["execution"])
+    assert "has lost its claim" in clean_up.handler(rollout, context)["reason"]
+    assert service_of(aws, "serviceB")["desiredCount"] == 2
+
+
+def test_recovery_completes_what_clean_up_has_begun(aws, rollout, context):
+    clean_up.handler(rollout, context)
+    assert RolloutTable("rollouts").claim("apps", NAME)["decided"]["outcome"] == "Promoted"
+
+
+def test_a_count_that_somebody_raised_is_the_one_that_comes_back(aws, rollout, context):
+    clean_up.handler(rollout, context)
+    aws("ecs").update_service(cluster="apps", service="serviceB", desiredCount=7)
+    clean_up.handler(rollout, context)
+    assert Remembered("rollouts").scaled(service_of(aws, "serviceB")["serviceArn"])["desiredCount"] == 7
 
 
 def test_a_node_that_no_service_brought_is_left_alone(aws, rollout, context):

@@ -86,6 +86,7 @@ def recorded():
             service = next((arn for arn in cloud.ecs.services if arn.endswith(CANDIDATE)), "")
             for signal, more in (
                 ("retry", {}),
+                ("abort", {}),
                 ("start", {"service": service, "cluster": "apps"}),
                 ("hand-over", {"virtualNode": CANDIDATE, "service": service, "cluster": "apps"}),
                 ("hand-over", {"cluster": "apps"}),

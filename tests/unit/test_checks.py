@@ -12,7 +12,7 @@ from domain.checks.shares import interval, worse_by
 
 WATCH = Watch(
     mesh="apps", virtual_service="serviceb.apps.local", candidate="serviceBv2", stable=("serviceB",),
-    weights={"serviceB": 90, "serviceBv2": 10}, step=0, last=False, began=1000.0, now=1600.0,
+    weights={"serviceB": 90, "serviceBv2": 10}, step=0, last=False, written=1000.0, began=1000.0, now=1600.0,
     service="arn:service", task_definition="arn:task:2", execution="arn:aws:states:x:y:execution:rollout:ecs-svc-1-1",
 )  # fmt: skip
 RANK = {PASS: 0, INCONCLUSIVE: 1, FAIL: 2}
@@ -41,7 +41,7 @@ def error_rate(found, watch=WATCH, **more):
         (counted(20, 20, 180), FAIL),  # few, and no doubt
         (counted(0, 0, 1000), INCONCLUSIVE),
         (counted(None, 0, 1000), INCONCLUSIVE),
-        (counted(1000, 900), PASS),  # nobody beside it for an hour, and no max
+        (counted(1000, 900), NO_DATA),  # nobody beside it for an hour, and no max
         (counted(1000, 500, 9000, 4500), PASS),  # bad, but no worse than what is there
         (counted(), NO_DATA),
     ],
@@ -129,7 +129,7 @@ def test_slow_is_what_the_stable_sides_p99_of_the_fuller_hour_says(p99, more, bo
 
 def test_without_a_stable_side_and_max_there_is_nothing_to_compare_with():
     found = replace(timed(1000, 900), hour={})
-    assert slowness(found).verdict == PASS
+    assert slowness(found).verdict == NO_DATA
     assert "nothing to compare with" in slowness(found).reason
 
 

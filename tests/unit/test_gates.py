@@ -86,6 +86,23 @@ def test_a_gate_that_nobody_answers_ends_as_the_policy_says(action, what, outcom
         assert decision.reason == "nobody approved the gate before step 2 of 3 in 30 seconds"
 
 
+@pytest.mark.parametrize(
+    "health", [Health(pending=True, reason="1 of 2 tasks", healthy=2), Health(no_data=True, reason="silent", healthy=2)]
+)
+def test_a_gate_that_is_to_open_by_itself_does_not_while_nothing_is_known(health):
+    rules = plan({"weight": 25}, gated(onTimeout="proceed"))
+    waits = look(rules, {**at_gate(rules), "gate": 20}, health=health)
+    assert (waits.what, waits.position["gate"]) == ("Gate", 30)
+    again = look(rules, waits.position, health=health)
+    assert again.position["elapsedSeconds"] == waits.position["elapsedSeconds"] + 10, "the deadline counts now"
+    assert look(rules, again.position).what == "Shift"
+    assert look(rules, {**again.position, "elapsedSeconds": 600}, health=health).outcome == "Rolled Back"
+
+
+def test_a_signal_that_does_not_open_the_gate_uses_up_none_of_its_time(rules):
+    assert look(rules, at_gate(rules), asked("skip-wait")).position["gate"] == 0
+
+
 def test_the_time_at_a_gate_does_not_count_for_the_deadline(rules):
     position = at_gate(rules)
     assert look(rules, position).position["elapsedSeconds"] == position["elapsedSeconds"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from domain.checks.hook import HookCheck
 from domain.checks.kinds import AlarmCheck, Check, Query, Series, Watch
 
-_ANY = Watch("", "", "", ("",), {}, 0, False, 0, 0, "", "", "")
+_ANY = Watch("", "", "", ("",), {}, 0, False, 0, 0, 0, "", "", "")
 """One stable node, as where one version takes the place of another."""
 
 

@@ -2,7 +2,7 @@
 
 The callers' side sees what a caller sees: a connection that failed and a request that took too long are answers of 503
 and 504 there, and the candidate's own Envoy has heard of neither. Requests that a step brings are counted since it
-began; the stable side's over the last hour, for at 100 it gets none.
+began; the stable side's over its last hour with traffic, for at 100 it gets none.
 
 Both checks ask the same: is a share of the requests too large? For errors it is that of the answers 5xx, for p99 that
 of the requests slower than p99 may be, of which there may be one in a hundred. A check fails when the share is too
@@ -89,6 +89,8 @@ class ErrorRateCheck(EnvoyCheck):
         if self.most is not None and requests:
             verdicts.append(_verdict(interval(errors, requests)[0] > self.most, share <= self.most))
             said += f", at most {self.most:.2%} may"
+        if self.most is None and not before:
+            return self.result(NO_DATA, f"{said}, and there is nothing to compare with")
         if self.above is not None and requests and before:
             least = worse_by(errors, requests, before_bad, before)
             verdicts.append(_verdict(least > self.above, share - before_bad / before <= self.above))
@@ -133,7 +135,7 @@ class P99Check(EnvoyCheck):
     def _judge(self, watch: Watch, found: Found) -> Result:
         bound, requests = self._bound(watch, found.hour), _sum(found.step, "timed")
         if bound is None:
-            return self._weighed([], requests, f"{self.name}: {requests:.0f} requests, and nothing to compare with")
+            return self.result(NO_DATA, f"{self.name}: {requests:.0f} requests, and nothing to compare with")
         slow = _sum(found.step, self._slow)
         said = f"{self.name}: {_of(slow, requests)} to {watch.candidate} took longer than {bound:.12g} ms"
         said += f", {SLOWER:.0%} may"

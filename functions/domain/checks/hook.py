@@ -10,6 +10,7 @@ be asked again, in seconds since the epoch.
 Amazon ECS developer guide, "Lambda hooks for Amazon ECS service deployments".
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ SECONDS = 20
 _DELAY = 30
 _SHIFTING, _SHIFTED = "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"
 _LONGEST_REASON = 300
+_MOST_DETAILS = 16_384
+"""They travel through the state machine, whose states hold 256 KiB."""
 
 Memory = Mapping[str, Any]
 
@@ -84,6 +87,9 @@ class HookCheck(Check):
         if status in ("SUCCEEDED", "FAILED"):
             return {**known, "status": status}
         if status == "IN_PROGRESS" and _is_delay(delay) and isinstance(details, dict):
+            if not _fits({**kept, **details}):
+                reason = f"answered hookDetails that are no JSON of at most {_MOST_DETAILS} characters"
+                return {**known, "status": "FAILED", "reason": reason}
             return {**known, "status": status, "after": watch.now + delay, "details": {**kept, **details}}
         reason = f"answered {str(answer.payload)[:100]!r}, which holds no hookStatus SUCCEEDED, FAILED or IN_PROGRESS"
         return {**known, "status": "FAILED", "reason": reason}
@@ -99,3 +105,10 @@ class HookCheck(Check):
 
 def _is_delay(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 86400
+
+
+def _fits(details: Mapping[str, Any]) -> bool:
+    try:
+        return len(json.dumps(details, allow_nan=False)) <= _MOST_DETAILS
+    except ValueError:
+        return False

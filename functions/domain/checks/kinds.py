@@ -26,6 +26,8 @@ class Watch:
     """The step's, of the route that outcomes tell of."""
     step: int
     last: bool
+    written: float
+    """When the routes were last written, in seconds since the epoch."""
     began: float
     """When the step's weights were written, in seconds since the epoch; not longer than an hour ago."""
     now: float
