@@ -118,11 +118,10 @@ def _ignored(event: DeploymentEvent, service: Document, has_sidecar: bool, setti
     went_back = _note_given_up(event, service, settings)
     if went_back and remembered.moved_away(service["serviceArn"]):
         start_attempt(service, event.cluster or "", settings)
+    # Also when an execution starts: it may never come to planning, and a pause lasts a week.
+    _wake_older(event, RolloutTable(settings.rollout_table))
     ignored = reason_to_ignore(event, service, has_sidecar)
-    if ignored:
-        _wake_older(event, RolloutTable(settings.rollout_table))
-        return f"Nothing to do: {ignored}"
-    return None
+    return f"Nothing to do: {ignored}" if ignored else None
 
 
 def _note_given_up(event: DeploymentEvent, service: Document, settings: Settings) -> bool:
@@ -155,7 +154,7 @@ def _left_alone(event: DeploymentEvent, service: Document, settings: Settings) -
 
 
 def _wake_older(event: DeploymentEvent, table: RolloutTable) -> None:
-    """Let a paused rollout see that its service has a newer deployment."""
+    """Let a rollout that waits for people see that its service has a newer deployment."""
     for claim in table.claims():
         wake_paused(claim, {"service": event.service.text, "deployment": event.deployment})
 

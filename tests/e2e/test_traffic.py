@@ -249,7 +249,7 @@ def test_envoys_latency_was_compared_in_a_dry_run(shop, rolled_back):
     lines = [json.loads(each["document"]["S"]) for each in history if each["sk"]["S"].endswith("#check")]
     (told, *_) = [each for each in reversed(lines) if each["name"] == "p99" and each["verdict"] != "no data"]
     assert told["dryRun"]
-    assert re.search(r"p99: \d+ of \d\d+ requests \(.*\) to shop1 took longer than \d+", told["reason"])
+    assert re.search(r"p99: \d+ of \d+ requests.* to shop1 took longer than \d+", told["reason"])
     assert running["output"]["outcome"] == "Rolled Back"
 
 

@@ -148,7 +148,7 @@ def test_a_request_takes_no_longer_than_its_route_allows(applications, options, 
         assert send(port, x_envoy_fault_delay_request="50")[0] == 200
         began = time.monotonic()
         assert send(port, x_envoy_fault_delay_request="3000")[0] == 504
-        assert 0.3 <= time.monotonic() - began < 2
+        assert 0.29 <= time.monotonic() - began < 2  # Envoy's clock ticks in milliseconds
 
 
 def test_an_endpoint_that_answers_with_server_errors_is_left_out_for_a_while(applications, options, tmp_path):
