@@ -39,9 +39,10 @@ def run_checks(
     Returns the results and what is to be remembered.
     """
     end = watch.now + _CLOCKS
-    # At the last step the stable side gets no requests: its hour ends where that step began, however long that is ago.
-    hour_ends = min(watch.now, watch.written) if watch.last else watch.now
-    hour = read_metrics(hour_queries(checks, watch), hour_ends - HOUR, hour_ends + _CLOCKS)
+    # At the last step the stable side gets no requests: its last hour with traffic ended where that step began, however
+    # long that is ago, but for what CloudWatch keeps three hours only. What metric checks read goes on until now.
+    since = max(min(watch.now, watch.written), watch.now - 2 * HOUR + _CLOCKS) if watch.last else watch.now
+    hour = read_metrics(hour_queries(checks, watch), since - HOUR, end)
     step = read_metrics(step_queries(checks, watch, hour), watch.began, end)
     asked = _ask_hooks([check for check in checks if isinstance(check, HookCheck)], watch, memories)
     found = Found(_states(checks), hour, step, asked)

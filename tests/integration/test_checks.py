@@ -3,19 +3,23 @@
 import json
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
+from domain.checks import parse_checks
 from domain.sidecar.collector import CLASSES, NAMESPACE, REQUESTS
 from gateways import hooks
 from gateways.clients import client
 from handlers import check_health, join_mesh, plan_rollout, shift_traffic
+from handlers.checks import run_checks
 from tests.hosted_mesh import Body
 from tests.integration import test_rollout
 from tests.integration.test_rollout import planned
+from tests.unit.test_checks import WATCH
 
 HOOK = "meshift-hook-smoke"
 document, write_policy = test_rollout.document, test_rollout.write_policy
@@ -112,6 +116,16 @@ def test_a_metric_is_read_as_the_policy_says(aws, rollout, context):
     answer, verdicts = check(begun, context)
     assert (answer["next"], verdicts) == ("Roll Back", ["fail"])
     assert answer["reason"] == "depth: 250, at most 100 is allowed"
+
+
+def test_a_metric_is_read_up_to_now_at_the_last_step_too(aws):
+    """The stable side's last hour with traffic ended ten minutes ago; what the metric says now counts all the same."""
+    now = time.time()
+    put = {"MetricName": "Queue", "Value": 250, "Timestamp": datetime.now(UTC) - timedelta(seconds=5)}
+    aws("cloudwatch").put_metric_data(Namespace="Shop", MetricData=[put])
+    times = {"last": True, "written": now - 600, "began": now - 600, "now": now}
+    results, _ = run_checks(parse_checks([metric_check()]), replace(WATCH, **times), {})
+    assert [each.verdict for each in results] == ["fail"]
 
 
 def test_a_dry_run_is_told_and_never_counts(aws, rollout, context, capsys, caplog, monkeypatch):
