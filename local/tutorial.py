@@ -210,7 +210,7 @@ class Tutorial:
 
     def waits_at_gate(self) -> bool:
         """Say whether the virtual service's rollout can be approved: the token of its gate is kept with its claim."""
-        key = {"pk": {"S": "claims"}, "sk": {"S": f"virtualService#{MESH}#{VIRTUAL_SERVICE}"}}
+        key = {"pk": {"S": "claims"}, "sk": {"S": f"virtualRouter#{MESH}#{VIRTUAL_SERVICE}"}}
         claim = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
         waits = json.loads(claim["waits"]["S"]) if "waits" in claim else {}
         return waits.get("gate") is not None

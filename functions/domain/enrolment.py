@@ -75,6 +75,11 @@ def mesh_id(subject: Mapping[str, Any], own_account: str | None = None) -> str:
     return str(subject["mesh"]) if owner in (None, own_account) else f"{subject['mesh']}@{owner}"
 
 
+def router_id(subject: Mapping[str, Any]) -> tuple[str, str]:
+    """Name what one rollout at a time may write: the mesh and the virtual router behind the virtual service."""
+    return mesh_id(subject), str(subject["virtualRouter"])
+
+
 def is_enrolled(tags: Mapping[str, str]) -> bool:
     """Say whether a service asks for Meshift at all."""
     return MESH in tags

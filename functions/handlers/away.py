@@ -3,7 +3,7 @@
 from typing import Any
 
 from domain.bootstrap import heard_seconds
-from domain.enrolment import mesh_id
+from domain.enrolment import mesh_id, router_id
 from domain.errors import ClaimHeld, Refused
 from domain.operations import ABORT
 from domain.planning import plan_away, routes_of
@@ -27,32 +27,33 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
     """
     subject = event["subject"]
     table, name, candidate = RolloutTable(settings.rollout_table), subject["virtualService"], subject["virtualNode"]
-    claim, waiting = (mesh_id(subject), name, event["execution"]), WaitingRollouts(settings.rollout_table)
-    asked = waiting.signal(*claim) if event["turns"] else None
+    line, waiting = (mesh_id(subject), name, event["execution"]), WaitingRollouts(settings.rollout_table)
+    claim = *router_id(subject), event["execution"]
+    asked = waiting.signal(*line) if event["turns"] else None
     if asked and asked.name == ABORT:
-        waiting.leave(*claim)
+        waiting.leave(*line)
         raise Refused(f"aborted by {asked.by}: the service is left as it is")
     if not any(weights[candidate] for weights in weights_of(mesh, subject).values()):
         return None
     try:
-        table.claim_virtual_service(*claim)
+        table.claim_virtual_router(*claim, name)
     except ClaimHeld as error:
-        wake_paused(table.claim(*claim[:2]), event)
+        wake_paused(table.claim(*router_id(subject)), event)
         if event["turns"] >= _MOST_TURNS:
             raise Refused(f"waited six hours, but {error}") from error
         about = {key: event[key] for key in ("service", "cluster", "deployment")}
-        waiting.wait(*claim, {**about, "reason": str(error)}, _WAIT_SECONDS)
+        waiting.wait(*line, {**about, "reason": str(error)}, _WAIT_SECONDS)
         return {"outcome": "Wait", "reason": str(error), "waitSeconds": _WAIT_SECONDS}
-    late = waiting.leave(*claim) if event["turns"] else None
+    late = waiting.leave(*line) if event["turns"] else None
     if late and late.name == ABORT:
-        table.release_virtual_service(*claim)
+        table.release_virtual_router(*claim)
         raise Refused(f"aborted by {late.by}: the service is left as it is")
     before = weights_of(mesh, subject)
     away = plan_away(
         before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]
     )
     if away is None or away == before:
-        table.release_virtual_service(*claim)
+        table.release_virtual_router(*claim)
         return None
     plan = {
         "virtualRouter": subject["virtualRouter"],
@@ -64,7 +65,7 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
     }
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject")}
     table.keep_plan(*claim, {**kept, "plan": plan})
-    table.record(*claim, "plan", plan)
+    table.record(*line, "plan", plan)
     seconds = heard_seconds(settings.discovery_poll_seconds)
     return {
         "outcome": "Carries Traffic",

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.checks import HOUR, Watch, dry_runs, parse_checks
 from domain.deployment import primary
-from domain.enrolment import mesh_id
+from domain.enrolment import router_id
 from domain.errors import MeshiftError, NotFound
 from domain.health import judge
 from domain.rollout import decide
@@ -47,12 +47,12 @@ def handler(event: Document, context: LambdaContext) -> Document:
         results, memories = run_checks(checks, _watch(event, service, routes, settings), memories)
     health = judge(service, event["deployment"], tasks, results)
     table = RolloutTable(settings.rollout_table)
-    claim = table.claim(mesh_id(subject), subject["virtualService"])
+    claim = table.claim(*router_id(subject))
     mine = claim if claim and claim["execution"] == event["execution"] else None
     signal = mine["signal"] if mine else None
     decision = decide(plan, event["position"], health, _weights(plan, routes), signal)
     if mine and mine["token"] and decision.what not in ("Gate", "Pause"):
-        table.keep_token(mesh_id(subject), subject["virtualService"], event["execution"], None)
+        table.keep_token(*router_id(subject), event["execution"], None)
     reason = "; ".join(part for part in (decision.reason, dry_runs(results)) if part)
     logger.info(decision.what, position=decision.position, reason=reason)
     return {

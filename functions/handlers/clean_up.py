@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.clean_up import idle_nodes
-from domain.enrolment import mesh_id
+from domain.enrolment import mesh_id, router_id
 from gateways.enrolled import Enrolled
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
@@ -29,9 +29,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     tell_execution(event)
     settings, subject, plan = Settings.from_env(os.environ), event["subject"], event["plan"]
     mesh, remembered = Mesh.of(subject, settings), Remembered(settings.rollout_table)
-    table, claim = RolloutTable(settings.rollout_table), (mesh_id(subject), subject["virtualService"])
+    table, history = RolloutTable(settings.rollout_table), (mesh_id(subject), subject["virtualService"])
     idle = idle_nodes(plan["before"], plan["candidate"], mesh.all_routes(), mesh.providers())
-    if not table.decide(*claim, event["execution"], event):
+    if not table.decide(*router_id(subject), event["execution"], event):
         return {"reason": f"{event['reason']}; nothing was scaled to zero, for the execution has lost its claim"}
     scaled = []
     for node in idle:
@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             scaled.append(node)
     if not scaled:
         return {"reason": f"{event['reason']}; there was nothing to scale to zero"}
-    table.record(*claim, event["execution"], "clean-up", {"scaledToZero": scaled})
+    table.record(*history, event["execution"], "clean-up", {"scaledToZero": scaled})
     reason = f"{event['reason']}; {', '.join(scaled)} scaled to zero"
     tell_phase(event, "Cleaned Up", reason, plan["steps"][-1]["weights"][plan["routes"][0]])
     return {"reason": reason}

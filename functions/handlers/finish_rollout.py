@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.enrolment import mesh_id
+from domain.enrolment import router_id
 from domain.outcome import summarise
 from gateways.rollout_table import RolloutTable
 from handlers.closing import announce, present_weights, record, remember
@@ -28,12 +28,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not subject.get("virtualService"):
         announce(event, result, settings)
         return result
-    table, claim = (
-        RolloutTable(settings.rollout_table),
-        (mesh_id(subject), subject["virtualService"], event["execution"]),
-    )
+    table, execution = RolloutTable(settings.rollout_table), event["execution"]
     if event.get("plan"):
-        if not table.decide(*claim, result):
+        if not table.decide(*router_id(subject), execution, result):
             logger.warning("The claim is gone: recovery, or an earlier try, has ended the rollout")
             return result
         record(event, result, settings)
@@ -42,6 +39,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         record(event, result, settings)
     announce(event, result, settings)
     # Also a claim that a task took before it failed; what a failed roll back left behind is recovery's business.
-    if result["outcome"] != "Roll Back Failed":
-        table.release_virtual_service(*claim)
+    if result["outcome"] != "Roll Back Failed" and subject.get("virtualRouter"):
+        table.release_virtual_router(*router_id(subject), execution)
     return result

@@ -59,7 +59,7 @@ def _act(request: Request, caller: str, settings: Settings) -> Document:
 
 def _steer(request: Request, caller: str, settings: Settings) -> Document:
     table, name = RolloutTable(settings.rollout_table), (request.mesh, request.virtual_service)
-    claim, signal = table.claim(*name), Signal(uuid.uuid4().hex, request.signal, caller)
+    claim, signal = table.claim_for(*name), Signal(uuid.uuid4().hex, request.signal, caller)
     # Without an application it is a service's traffic that is moved away, which nothing can steer.
     if claim is None or "application" not in (claim["document"] or {}) or not _meant(request, claim):
         execution = _signal_waiting(request, signal, settings)
@@ -67,7 +67,7 @@ def _steer(request: Request, caller: str, settings: Settings) -> Document:
         return {"execution": execution}
     if request.signal == APPROVE and claim["gate"] is None:
         raise InvalidRequest(f"signal: the rollout of {request.virtual_service} waits at no gate")
-    token = table.give_signal(*name, claim["execution"], signal)
+    token = table.give_signal(claim["mesh"], claim["virtualRouter"], claim["execution"], signal)
     table.record(*name, claim["execution"], "signal", {"signal": request.signal, "by": caller})
     if token:
         executions.wake(token)
@@ -112,7 +112,7 @@ def _begin(request: Request, caller: str, settings: Settings) -> Document:
     enrolment = parse_enrolment(tags, service["serviceName"])
     account = service["serviceArn"].split(":")[4]
     mesh = mesh_id({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}, account)
-    held = table.claim(mesh, enrolment.virtual_service or "")
+    held = table.claim_for(mesh, enrolment.virtual_service or "")
     if held and (held["document"] or {}).get("deployment") == current["id"]:
         raise InvalidRequest(f"deployment {current['id']} is at work already, in execution {held['execution']}")
     execution = start_attempt(service, last["cluster"], settings, forced=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.enrolment import mesh_id
+from domain.enrolment import mesh_id, router_id
 from domain.rollout import weights_before
 from gateways import announcements, executions
 from gateways.rollout_table import RolloutTable
@@ -22,10 +22,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Takes the execution's document with `position` and `token`; the state goes on when the token is sent back.
     """
     tell_execution(event)
-    settings, subject, position = Settings.from_env(os.environ), event["subject"], event["position"]
-    table, claim = RolloutTable(settings.rollout_table), (mesh_id(subject), subject["virtualService"])
+    settings, position = Settings.from_env(os.environ), event["position"]
     gate = position["step"] if "gate" in position and not position.get("paused") else None
-    signal = table.keep_token(*claim, event["execution"], event["token"], gate)
+    claim = *router_id(event["subject"]), event["execution"]
+    signal = RolloutTable(settings.rollout_table).keep_token(*claim, event["token"], gate)
     if gate is None:
         tell_phase(event, "Paused", event["reason"], _weights(event))
     elif position["gate"] == 0:

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import mesh_id
+from domain.enrolment import mesh_id, router_id
 from domain.errors import ClaimHeld, NotFound, Refused
 from domain.health import judge
 from domain.operations import ABORT, PAUSE, Signal
@@ -35,7 +35,7 @@ Document = dict[str, Any]
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: Document, context: LambdaContext) -> Document:
-    """Claim the virtual service, and plan.
+    """Claim the virtual router, and plan.
 
     Takes the execution's document with `subject`, `application` and `turns` (how often it waited); returns
     `{"outcome", "reason"}`: Planned, with `plan` and `position`; Wait, with `waitSeconds`; Nothing To Do; Superseded;
@@ -49,39 +49,40 @@ def handler(event: Document, context: LambdaContext) -> Document:
     if subject["virtualRouter"] is None:
         reason = f"{subject['virtualNode']} itself provides {subject['virtualService']}: no canary took place"
         return {"outcome": "Nothing To Do", "reason": reason}
-    table, claim = (
-        RolloutTable(settings.rollout_table),
-        (mesh_id(subject), subject["virtualService"], event["execution"]),
-    )
-    waiting = WaitingRollouts(settings.rollout_table)
-    asked = waiting.signal(*claim) if event["turns"] else None
+    table, waiting = RolloutTable(settings.rollout_table), WaitingRollouts(settings.rollout_table)
+    line = mesh_id(subject), subject["virtualService"], event["execution"]
+    answer = _claim_and_plan(event, waiting.signal(*line) if event["turns"] else None, table, settings)
+    if answer["outcome"] == "Planned":
+        if event["turns"]:
+            _take_along(event, table, waiting)
+        tell_phase({**event, **answer}, "Planned", answer["reason"], next(iter(answer["plan"]["before"].values())))
+    else:
+        table.release_virtual_router(*router_id(subject), event["execution"])
+    if answer["outcome"] == "Wait":
+        about = {key: event[key] for key in ("service", "cluster", "deployment")}
+        waiting.wait(*line, {**about, "reason": answer["reason"]}, answer["waitSeconds"])
+    elif answer["outcome"] != "Planned" and event["turns"]:
+        waiting.leave(*line)
+    logger.info(answer["outcome"], reason=answer["reason"])
+    return answer
+
+
+def _claim_and_plan(event: Document, asked: Signal | None, table: RolloutTable, settings: Settings) -> Document:
+    """Plan, unless the router is another's or an operator asked something else while the rollout waited."""
+    subject = event["subject"]
     try:
         policy = parse_policy(read_policy(subject["policy"]))
         if asked and asked.name == ABORT:
-            answer = _aborted(event, asked, settings)
-        elif asked and asked.name == PAUSE:
-            answer = _wait(event, policy, f"paused by {asked.by}")
-        else:
-            table.claim_virtual_service(*claim)
-            answer = _plan(event, policy, table, settings)
+            return _aborted(event, asked, settings)
+        if asked and asked.name == PAUSE:
+            return _wait(event, policy, f"paused by {asked.by}")
+        table.claim_virtual_router(*router_id(subject), event["execution"], subject["virtualService"])
+        return _plan(event, policy, table, settings)
     except (Refused, NotFound) as error:
-        answer = {"outcome": "Refused", "reason": str(error)}
+        return {"outcome": "Refused", "reason": str(error)}
     except ClaimHeld as error:
-        wake_paused(table.claim(*claim[:2]), event)
-        answer = _wait(event, policy, str(error))
-    if answer["outcome"] == "Wait":
-        about = {key: event[key] for key in ("service", "cluster", "deployment")}
-        waiting.wait(*claim, {**about, "reason": answer["reason"]}, answer["waitSeconds"])
-    if answer["outcome"] == "Planned":
-        if event["turns"]:
-            _take_along(claim, table, waiting)
-        tell_phase({**event, **answer}, "Planned", answer["reason"], next(iter(answer["plan"]["before"].values())))
-    else:
-        table.release_virtual_service(*claim)
-        if answer["outcome"] != "Wait" and event["turns"]:
-            waiting.leave(*claim)
-    logger.info(answer["outcome"], reason=answer["reason"])
-    return answer
+        wake_paused(table.claim(*router_id(subject)), event)
+        return _wait(event, policy, str(error))
 
 
 def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settings) -> Document:
@@ -127,12 +128,14 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
 
 
-def _take_along(claim: tuple[str, str, str], table: RolloutTable, waiting: WaitingRollouts) -> None:
+def _take_along(event: Document, table: RolloutTable, waiting: WaitingRollouts) -> None:
     """Let what an operator asked while the rollout waited count from its first check on; an error loses nothing."""
-    asked = waiting.signal(*claim)
+    subject, execution = event["subject"], event["execution"]
+    line, claim = (mesh_id(subject), subject["virtualService"], execution), (*router_id(subject), execution)
+    asked = waiting.signal(*line)
     if asked:
         table.give_signal(*claim, asked)
-    late = waiting.leave(*claim)
+    late = waiting.leave(*line)
     if late and late != asked:
         table.give_signal(*claim, late)
 
@@ -183,12 +186,12 @@ def _document(subject: Document, policy: Policy, before: Document, steps: list[D
 
 def _keep(event: Document, plan: Document, table: RolloutTable) -> None:
     subject = event["subject"]
-    claim = mesh_id(subject), subject["virtualService"], event["execution"]
+    history = mesh_id(subject), subject["virtualService"]
     kept = {key: event[key] for key in ("service", "cluster", "deployment", "execution", "subject", "application")}
-    table.keep_plan(*claim, {**kept, "plan": plan})
-    table.record(*claim, "plan", plan)
+    table.keep_plan(*router_id(subject), event["execution"], {**kept, "plan": plan})
+    table.record(*history, event["execution"], "plan", plan)
     about = {key: event[key] for key in ("service", "cluster", "deployment")}
-    table.remember_last(*claim[:2], {**about, "targets": _targets(plan["before"])})
+    table.remember_last(*history, {**about, "targets": _targets(plan["before"])})
 
 
 def _targets(before: Document) -> Document:

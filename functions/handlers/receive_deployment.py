@@ -168,7 +168,7 @@ def _abort_rollout(event: DeploymentEvent, table: RolloutTable) -> None:
         if (document["deployment"] == event.deployment) == (event.name == FAILED):
             signal = Signal(f"{event.deployment} {event.name}", ABORT, f"Amazon ECS: {event.reason or event.name}")
             try:
-                token = table.give_signal(claim["mesh"], claim["virtualService"], claim["execution"], signal)
+                token = table.give_signal(claim["mesh"], claim["virtualRouter"], claim["execution"], signal)
             except NotFound as error:
                 logger.info("Nothing to abort", reason=str(error))
                 continue

@@ -43,7 +43,7 @@ def _look(claim: Document, settings: Settings) -> None:
     status = executions.status(claim["execution"])
     if status == "RUNNING":
         return
-    table, key = RolloutTable(settings.rollout_table), (claim["mesh"], claim["virtualService"], claim["execution"])
+    table, key = RolloutTable(settings.rollout_table), (claim["mesh"], claim["virtualRouter"], claim["execution"])
     # Read with the fence: the execution may have planned and shifted since the claims were listed.
     fenced = table.fence(*key)
     if fenced is None:
@@ -59,7 +59,7 @@ def _look(claim: Document, settings: Settings) -> None:
         if not settings.hosted and fenced["fencedSeconds"] < _LATE_SECONDS:
             return
         _tell(document, status, summarise({**document, "outcome": outcome, "reason": reason}, weights), settings)
-    table.release_virtual_service(*key)
+    table.release_virtual_router(*key)
 
 
 def _finish(document: Document, decided: Document, settings: Settings) -> None:

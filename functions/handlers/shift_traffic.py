@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.enrolment import mesh_id
+from domain.enrolment import mesh_id, router_id
 from domain.rollout import foreign_edits, weights_before, weights_written
 from domain.weights import own_weights, with_weights
 from gateways.mesh import Mesh
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     back = event["to"] == "before"
     target = plan["before"] if back else plan["steps"][position["step"]]["weights"]
     mesh, table = Mesh.of(subject, settings), RolloutTable(settings.rollout_table)
-    claim = mesh_id(subject), subject["virtualService"], event["execution"]
+    history = mesh_id(subject), subject["virtualService"]
     routes = {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}
     present = {name: own_weights(route["spec"], target[name]) for name, route in routes.items()}
     own = weights_written(plan, position) if back else weights_before(plan, position)
@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if foreign:
         return _refused(f"somebody else set {foreign}; it is left as it is")
     # Read after the routes: recovery fences the claim first and then moves the routes on, so one of both is seen.
-    if not table.holds(*claim):
+    if not table.holds(*router_id(subject), event["execution"]):
         return _refused(f"the execution has lost its claim on {subject['virtualService']}")
     refuse_dead_ends(subject, present, target, settings)  # also forward: the plan's look may be minutes old
     for name, route in routes.items():
@@ -47,8 +47,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             _write(mesh, plan["virtualRouter"], route, target[name])
         # Also what is there already, if it was not before this step: a try before wrote it and could not say so.
         if target[name] != own[0][name] or present[name] != target[name]:
-            table.record(*claim, "weights", {"route": name, "from": own[0][name], "to": target[name]})
-    tell_weights(*claim[:2], target[plan["routes"][0]])
+            table.record(
+                *history, event["execution"], "weights", {"route": name, "from": own[0][name], "to": target[name]}
+            )
+    tell_weights(*history, target[plan["routes"][0]])
     if not plan.get("away"):
         tell_phase(event, "Traffic Back" if back else "Shifted", event["reason"], target[plan["routes"][0]])
     logger.info("Shifted", weights=target)

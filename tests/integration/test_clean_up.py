@@ -88,7 +88,7 @@ def test_a_scalable_target_lets_it_and_has_its_least_back_with_the_next_rollout(
         "execution": rollout["execution"] + "-next",
         "subject": {**SUBJECT, "virtualNode": "serviceB"},
     }
-    RolloutTable("rollouts").release_virtual_service("apps", NAME, rollout["execution"])
+    RolloutTable("rollouts").release_virtual_router("apps", NAME, rollout["execution"])
     answer = plan_rollout.handler(document, context)
     assert answer["outcome"] == "Wait"
     assert "had been scaled to zero after a promotion, and has its tasks back" in answer["reason"]

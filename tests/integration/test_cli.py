@@ -90,7 +90,7 @@ def stack(aws, url):
 def rollout(aws, service):
     """A rollout that holds its virtual service."""
     table = RolloutTable("rollouts")
-    table.claim_virtual_service(*CLAIM)
+    table.claim_virtual_router(*CLAIM, SUBJECT["virtualService"])
     about = {"service": service.arn, "cluster": "apps", "deployment": service.deployment}
     table.keep_plan(*CLAIM, {**about, "application": "x", "subject": SUBJECT, "plan": PLAN})
     table.record(*CLAIM, "plan", PLAN)
@@ -264,7 +264,7 @@ def test_watch_ends_with_the_rollout_and_its_outcome(aws, stack, rollout, run):
 
 
 def test_watch_wants_to_know_which_of_several(aws, stack, rollout, run):
-    rollout.claim_virtual_service("apps", "other.apps.local", CLAIM[2])
+    rollout.claim_virtual_router("apps", "other.apps.local", CLAIM[2], "other.apps.local")
     with executing(aws):
         run("watch", code=2)
     assert "several are at work, name one: apps other.apps.local (ecs-svc-1-1); apps serviceb" in run.err

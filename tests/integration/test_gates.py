@@ -93,7 +93,7 @@ def test_a_rollout_that_waits_its_turn_is_listed_until_it_begins(document, conte
     (found,) = WaitingRollouts("rollouts").waiting()
     assert (found["mesh"], found["virtualService"], found["execution"]) == ("apps", NAME, second["execution"])
     assert "is in the hands of execution" in found["document"]["reason"]
-    RolloutTable("rollouts").release_virtual_service("apps", NAME, document["execution"])
+    RolloutTable("rollouts").release_virtual_router("apps", NAME, document["execution"])
     assert plan_rollout.handler({**second, "turns": 1}, context)["outcome"] == "Planned"
     assert WaitingRollouts("rollouts").waiting() == []
 
@@ -108,14 +108,14 @@ def test_a_rollout_that_waits_can_be_aborted_and_is_not_tried_again_by_itself(do
     ended = plan_rollout.handler({**second, "turns": 1}, context)
     assert (ended["outcome"], ended["reason"]) == ("Refused", f"aborted by {ANN} before any traffic moved")
     assert WaitingRollouts("rollouts").waiting() == []
-    RolloutTable("rollouts").release_virtual_service("apps", NAME, document["execution"])
+    RolloutTable("rollouts").release_virtual_router("apps", NAME, document["execution"])
     assert plan_rollout.handler(second, context)["outcome"] == "Nothing To Do"
 
 
 def test_what_a_rollout_was_told_while_it_waited_counts_when_it_begins(document, context, ask):
     second = wait(document, context)
     assert ask("promote", execution=second["execution"])[0] == 200
-    RolloutTable("rollouts").release_virtual_service("apps", NAME, document["execution"])
+    RolloutTable("rollouts").release_virtual_router("apps", NAME, document["execution"])
     rollout = {**second, "turns": 1}
     rollout |= plan_rollout.handler(rollout, context)
     answer = check_health.handler(rollout, context)
@@ -124,7 +124,7 @@ def test_what_a_rollout_was_told_while_it_waited_counts_when_it_begins(document,
 
 def test_a_paused_rollout_keeps_waiting_when_it_could_begin(document, context, ask):
     second = wait(document, context)
-    RolloutTable("rollouts").release_virtual_service("apps", NAME, document["execution"])
+    RolloutTable("rollouts").release_virtual_router("apps", NAME, document["execution"])
     assert ask("pause")[0] == 200, "the only one that waits need not be named"
     answer = plan_rollout.handler({**second, "turns": 1}, context)
     assert (answer["outcome"], answer["reason"]) == ("Wait", f"paused by {ANN}")
@@ -136,7 +136,7 @@ def test_one_of_several_that_wait_must_be_named(document, context, ask):
     second = wait(document, context)
     third = {**second, "execution": document["execution"] + "-third"}
     plan_rollout.handler(third, context)
-    RolloutTable("rollouts").release_virtual_service("apps", NAME, document["execution"])
+    RolloutTable("rollouts").release_virtual_router("apps", NAME, document["execution"])
     status, answer = ask("abort")
     assert (status, answer["message"]) == (
         400,

@@ -314,7 +314,9 @@ def test_traffic_comes_back_when_ecs_throws_the_redeployment_out(aws, mesh, carr
 
 
 def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused(aws, mesh, carrying, context):
-    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
+    RolloutTable("rollouts").claim_virtual_router(
+        "apps", SUBJECT["virtualRouter"], "another:execution", SUBJECT["virtualService"]
+    )
     document = carrying.document(subject=SUBJECT)
     assert handler(document, context)["outcome"] == "Wait"
     assert "is in the hands of" in WaitingRollouts("rollouts").waiting()[0]["document"]["reason"]
@@ -324,7 +326,9 @@ def test_while_another_rollout_moves_the_weights_it_waits_and_at_last_is_refused
 
 
 def test_an_injection_that_waits_can_be_aborted(aws, mesh, carrying, context):
-    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
+    RolloutTable("rollouts").claim_virtual_router(
+        "apps", SUBJECT["virtualRouter"], "another:execution", SUBJECT["virtualService"]
+    )
     document = carrying.document(subject=SUBJECT)
     assert handler(document, context)["outcome"] == "Wait"
     WaitingRollouts("rollouts").give_signal(

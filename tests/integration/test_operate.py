@@ -33,7 +33,7 @@ def ask(context):
 def rollout(aws, service):
     """A rollout that holds its virtual service, with a plan."""
     table = RolloutTable("rollouts")
-    table.claim_virtual_service(*CLAIM)
+    table.claim_virtual_router(*CLAIM, SUBJECT["virtualService"])
     document = {"service": service.arn, "cluster": "apps", "deployment": service.deployment}
     table.keep_plan(*CLAIM, {**document, "plan": {}, "application": "x"})
     table.remember_last(*CLAIM[:2], document)
@@ -51,6 +51,16 @@ def test_a_signal_is_left_for_the_rollout_with_its_caller(aws, rollout, ask, sig
     left = rollout.claim(*CLAIM[:2])["signal"]
     assert (left.name, left.by) == (signal, ANN)
     assert history(aws) == [{"signal": signal, "by": ANN}]
+
+
+def test_a_signal_for_a_virtual_service_is_not_for_another_that_shares_its_router(aws, ask):
+    table, router = RolloutTable("rollouts"), "shared-router"
+    table.claim_virtual_router("apps", router, CLAIM[2], "other.apps.local")
+    table.keep_plan("apps", router, CLAIM[2], {"plan": {}, "application": "x"})
+    assert ask(signal="abort", **WHERE)[0] == 404
+    assert table.claim("apps", router)["signal"] is None
+    assert ask(signal="abort", mesh="apps", virtualService="other.apps.local")[0] == 200
+    assert table.claim("apps", router)["signal"].name == "abort"
 
 
 def test_two_signals_are_two_even_when_they_say_the_same(rollout, ask):
@@ -103,7 +113,7 @@ def test_retry_starts_the_last_deployment_again_even_if_its_application_is_known
     rollout.claim_deployment(service.arn, service.deployment)
     status, answer = ask(signal="retry", **WHERE)
     assert (status, "is at work already" in answer["message"]) == (400, True)
-    rollout.release_virtual_service(*CLAIM)
+    rollout.release_virtual_router(*CLAIM)
     status, answer = ask(signal="retry", **WHERE)
     assert status == 200
     execution = aws("stepfunctions").describe_execution(executionArn=answer["execution"])

@@ -168,7 +168,7 @@ def claimed(service):
     """A rollout of an earlier deployment of the service is at work."""
     table = RolloutTable("rollouts")
     claim = "apps", "serviceb.apps.local", "arn:aws:states:us-east-1:123456789012:execution:rollout:ecs-svc-1-1"
-    table.claim_virtual_service(*claim)
+    table.claim_virtual_router(*claim, "serviceb.apps.local")
     document = {"service": service.arn, "deployment": "ecs-svc/1", "application": "x"}
     table.keep_plan(*claim, {**document, "plan": {}})
     return lambda: (table.claim(*claim[:2]) or {}).get("signal")

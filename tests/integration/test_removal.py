@@ -135,7 +135,9 @@ def test_the_nodes_weight_is_moved_off_first_and_stays_off(aws, mesh, injected, 
 
 def test_while_another_rollout_moves_the_weights_the_removal_waits(aws, mesh, injected, context):
     set_weights(mesh, serviceB=60, serviceBv2=40)
-    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], "another:execution")
+    RolloutTable("rollouts").claim_virtual_router(
+        "apps", SUBJECT["virtualRouter"], "another:execution", SUBJECT["virtualService"]
+    )
     untag(aws, injected)
     receive(context, SWEEP)
     assert leave(aws, injected, context)["outcome"] == "Wait"
@@ -204,7 +206,7 @@ def test_a_removal_that_ecs_throws_out_is_not_tried_again_until_something_change
 
 def test_a_rollout_is_aborted_at_once_also_when_the_tag_is_gone_by_then(aws, mesh, injected, context):
     table, claim = RolloutTable("rollouts"), ("apps", SUBJECT["virtualService"], "an:execution")
-    table.claim_virtual_service(*claim)
+    table.claim_virtual_router(*claim, SUBJECT["virtualService"])
     rollout = {"service": injected.arn, "deployment": "ecs-svc/second", "application": "x", "plan": {}}
     table.keep_plan(*claim, rollout)
     untag(aws, injected)

@@ -207,7 +207,7 @@ def test_an_application_that_was_promoted_before_is_not_rolled_out_again(aws, me
         "the signal retry rolls it out again",
     )
     assert plan_rollout.handler({**document, "forced": True}, context)["outcome"] == "Planned"
-    RolloutTable("rollouts").release_virtual_service("apps", SUBJECT["virtualService"], document["execution"])
+    RolloutTable("rollouts").release_virtual_router("apps", SUBJECT["virtualRouter"], document["execution"])
     assert plan_rollout.handler({**document, "application": "another"}, context)["outcome"] == "Planned"
 
 
@@ -275,6 +275,21 @@ def test_finishing_does_not_take_a_claim_from_another(aws, document, context):
     assert [claim["execution"] for claim in RolloutTable("rollouts").claims()] == [second["execution"]]
 
 
+def test_two_virtual_services_that_share_a_router_roll_out_one_after_the_other(document, context):
+    """Each moves all routes that name its candidate: at once, each would see the other's weights as an edit."""
+    first = planned(document, context)
+    sharing = {**document, "execution": document["execution"] + "-second"}
+    sharing["subject"] = {**document["subject"], "virtualService": "sharing.apps.local"}
+    waits = plan_rollout.handler(sharing, context)
+    assert waits["outcome"] == "Wait"
+    name, holder = SUBJECT["virtualRouter"], document["execution"].rpartition(":")[2]
+    assert waits["reason"] == f"virtual router {name}, which {name} shares, is in the hands of execution {holder}"
+    finish_rollout.handler({**first, "outcome": "Frozen", "reason": "x"}, context)
+    assert plan_rollout.handler(sharing, context)["outcome"] == "Planned"
+    (claim,) = RolloutTable("rollouts").claims()
+    assert (claim["virtualRouter"], claim["virtualService"]) == (name, "sharing.apps.local")
+
+
 def test_a_refusal_before_anything_was_learned_finishes_too(aws, service, context):
     result = finish_rollout.handler(service.document(outcome="Refused", reason="no such mesh"), context)
     assert (result["outcome"], result["weights"], result["stepsDone"]) == ("Refused", None, 0)
@@ -325,7 +340,7 @@ def test_recovering_twice_is_recovering_once(aws, mesh, document, context):
 
 def test_a_dead_executions_late_shift_writes_nothing(aws, mesh, document, context):
     rollout = planned(document, context)
-    RolloutTable("rollouts").fence("apps", SUBJECT["virtualService"], document["execution"])
+    RolloutTable("rollouts").fence("apps", SUBJECT["virtualRouter"], document["execution"])
     late = shift_traffic.handler({**rollout, "to": "step"}, context)
     assert not late["shifted"]
     assert "has lost its claim" in late["reason"]
@@ -353,7 +368,7 @@ def test_a_claim_that_cannot_be_recovered_now_comes_again_and_is_kept(aws, mesh,
 
 
 def test_a_claim_without_a_plan_is_given_back(aws, document, context):
-    RolloutTable("rollouts").claim_virtual_service("apps", "other.apps.local", document["execution"])
+    RolloutTable("rollouts").claim_virtual_router("apps", "other.apps.local", document["execution"], "other.apps.local")
     recover(context, {})
     assert RolloutTable("rollouts").claims() == []
 
@@ -373,7 +388,7 @@ def test_a_plan_made_after_the_claims_were_listed_is_seen(document, context):
     """What the fence gives back counts, not what was listed before."""
     table = RolloutTable("rollouts")
     claim = "apps", SUBJECT["virtualService"], document["execution"]
-    table.claim_virtual_service(*claim)
+    table.claim_virtual_router(*claim, SUBJECT["virtualService"])
     (listed,) = table.claims()
     table.keep_plan(*claim, {"plan": "made meanwhile"})
     assert listed["document"] is None
@@ -566,6 +581,8 @@ def test_a_try_that_could_not_say_what_it_wrote_is_in_the_history_all_the_same(a
 
 
 def test_a_claim_that_was_taken_before_a_task_failed_is_given_back_at_the_end(document, context):
-    RolloutTable("rollouts").claim_virtual_service("apps", SUBJECT["virtualService"], document["execution"])
+    RolloutTable("rollouts").claim_virtual_router(
+        "apps", SUBJECT["virtualRouter"], document["execution"], SUBJECT["virtualService"]
+    )
     finish_rollout.handler({**document, "outcome": "Refused", "reason": "Plan Rollout failed"}, context)
     assert RolloutTable("rollouts").claims() == []
