@@ -34,6 +34,7 @@ from gateways.parameters import read_backends, read_policy
 from gateways.remembered import Remembered
 from handlers.checks import refuse_missing
 from handlers.looking import look, look_away
+from handlers.removal import move, refuse_move
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -127,7 +128,10 @@ def _join(event: Document, service: Document, revision: Document, enrolment: Enr
     joining = plan_join(enrolment, seen, listener, discovery)
     _refuse_foreign(enrolment, service, seen)
     _refuse_others_router(subject, service, seen, remembered)
+    known = Enrolled(settings.rollout_table).known(service["serviceArn"])
+    refuse_move(known, subject, settings)
     _claim_names(subject, service, remembered)
+    move(known, subject, settings)
     router = router_name(seen.virtual_service, enrolment)
     _make(mesh, enrolment, router, joining)
     reason = f"virtual node {enrolment.virtual_node} is in mesh {enrolment.mesh}"

@@ -1,14 +1,16 @@
 """The way out of the mesh: the sidecar of a service that is not enrolled any more is taken out. For inject_envoy.
 
-Node, routes and virtual service stay, the node at weight 0; its name is given back when nothing of it runs any more.
+For join_mesh, a service gives its node up because its tags name another. Node, routes and virtual service stay, the
+node at weight 0; its name is given back when nothing of it runs any more.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
 from domain.deployment import primary
-from domain.enrolment import is_enrolled, mesh_id, read_tags, refuse_controller
+from domain.enrolment import MESH, is_enrolled, mesh_id, read_tags, refuse_controller
 from domain.errors import NotFound, Refused
 from domain.leaving import Known, refuse_encrypted
 from domain.sidecar import is_injected, remove, unmarked
@@ -61,12 +63,43 @@ def remove_envoy(event: Document, settings: Settings) -> Document:
 
 def leave(known: Known, settings: Settings) -> None:
     """Note that nothing of a service's sidecar runs any more: its node's name is free, its history begins anew."""
+    _give_up_node(known, settings)
+    Enrolled(settings.rollout_table).remember_left(known.service)
+
+
+def refuse_move(known: Known | None, subject: Mapping[str, Any], settings: Settings) -> None:
+    """Refuse to let a service be another node while the one that it is carries traffic: it would keep its weights."""
+    old = _other_node(known, subject)
+    if old and old["virtualRouter"] is not None and _carries_traffic(Mesh.of(old, settings), old):
+        raise Refused(
+            f"the service is virtual node {old['virtualNode']} of mesh {mesh_id(old)}, which carries traffic of "
+            f"{old['virtualService']}; give its weight to another node first, or take the tag {MESH} away and set the "
+            f"new tags when the service has left"
+        )
+
+
+def move(known: Known | None, subject: Mapping[str, Any], settings: Settings) -> None:
+    """Give up the node that a service was before its tags named another one, which it has claimed."""
+    if known and _other_node(known, subject):
+        _give_up_node(known, settings)
+
+
+def _other_node(known: Known | None, subject: Mapping[str, Any]) -> Document | None:
+    """Return what a service joined as, if that is another node than the subject's."""
+    old = known.subject if known and not known.left else None
+    return dict(old) if old and _node_of(old) != _node_of(subject) else None
+
+
+def _node_of(subject: Mapping[str, Any]) -> tuple[str, str]:
+    return mesh_id(subject), subject["virtualNode"]
+
+
+def _give_up_node(known: Known, settings: Settings) -> None:
     remembered = Remembered(settings.rollout_table)
     if known.subject:
-        remembered.release_virtual_node(mesh_id(known.subject), known.subject["virtualNode"], known.service)
+        remembered.release_virtual_node(*_node_of(known.subject), known.service)
     remembered.forget_finished(known.service)
     remembered.forget_moved_away(known.service)
-    Enrolled(settings.rollout_table).remember_left(known.service)
 
 
 def _clear(event: Document, service: Document, settings: Settings) -> Document | None:

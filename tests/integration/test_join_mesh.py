@@ -240,3 +240,43 @@ def test_an_older_deployment_joins_nothing(aws, apps, context):
 def test_ones_own_account_behind_the_at_is_ones_own_mesh(aws, apps, context):
     answer = join(make_service(aws, {**TAGS, "meshift:mesh": "apps@123456789012"}), context)
     assert (answer["outcome"], answer["subject"]["meshOwner"]) == ("Joined", None)
+
+
+def joined_anew(aws, service, context, **tags):
+    """Change the service's tags, and let the execution that the sweep starts for them join."""
+    changed = [{"key": f"meshift:{key}", "value": value} for key, value in tags.items()]
+    aws("ecs").tag_resource(resourceArn=service.arn, tags=changed)
+    return handler(service.document(execution=f"arn:of:the:execution:{json.dumps(tags)}"), context)
+
+
+def test_a_service_whose_node_carries_traffic_cannot_be_another_node(aws, apps, context):
+    """Its weight would stay with a node that nobody speaks for any more."""
+    service = make_service(aws, {**TAGS})
+    assert join(service, context)["outcome"] == "Joined"
+    before = everything(apps)
+    answer = joined_anew(aws, service, context, **{"virtual-node": "serviceBv3"})
+    assert answer["outcome"] == "Refused"
+    assert f"is virtual node serviceBv2 of mesh apps, which carries traffic of {NAME}" in answer["reason"]
+    assert everything(apps) == before
+    assert Remembered("rollouts").service_of("apps", "serviceBv3") is None
+
+
+def test_a_service_whose_node_carries_nothing_may_be_another_and_gives_its_name_back(aws, mesh, context):
+    service = make_service(aws, {**TAGS})
+    assert join(service, context)["outcome"] == "Joined"
+    assert Remembered("rollouts").service_of("apps", "serviceBv2") == service.arn
+    for _ in range(2):
+        answer = joined_anew(aws, service, context, **{"virtual-node": "serviceBv3"})
+        assert (answer["outcome"], answer["subject"]["virtualNode"]) == ("Joined", "serviceBv3")
+    assert Remembered("rollouts").service_of("apps", "serviceBv2") is None
+    assert Remembered("rollouts").service_of("apps", "serviceBv3") == service.arn
+
+
+def test_a_service_may_go_to_another_mesh_when_nothing_of_the_first_mesh_needs_it(aws, mesh, context):
+    mesh.create_mesh(meshName="shop")
+    service = make_service(aws, {**TAGS})
+    assert join(service, context)["outcome"] == "Joined"
+    assert joined_anew(aws, service, context, mesh="shop")["subject"]["mesh"] == "shop"
+    assert Remembered("rollouts").service_of("apps", "serviceBv2") is None
+    back = joined_anew(aws, service, context, mesh="apps")  # in the other mesh it was the first, and has all the weight
+    assert "of mesh shop, which carries traffic" in back["reason"]

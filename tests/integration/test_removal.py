@@ -12,6 +12,8 @@ from gateways.enrolled import Enrolled
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from handlers import inject_envoy, join_mesh, receive_deployment, shift_traffic
+from handlers.retagging import see_to_changed_tags
+from settings import Settings
 from tests.integration.conftest import batch, make_service
 from tests.shapes import SUBJECT, TAGS, route_spec, task_definition
 
@@ -305,6 +307,17 @@ def test_a_service_that_cannot_be_started_holds_up_no_other_and_the_sweep_comes_
     monkeypatch.setenv("STATE_MACHINE_ARN", right)
     receive(context, SWEEP)
     assert [each["service"] for each in started(aws)] == [service.arn]
+
+
+def test_a_look_that_has_no_time_left_leaves_the_rest_to_the_next_one(aws, mesh, context):
+    services = [make_service(aws, name=f"service{number}") for number in range(3)]
+    for service in services:
+        Enrolled("rollouts").remember(service.arn, acted_on(TAGS), SUBJECT)
+        untag(aws, service)
+    see_to_changed_tags(Settings.from_env(os.environ), seconds=0)
+    assert started(aws) == []
+    receive(context, SWEEP)
+    assert sorted(each["service"] for each in started(aws)) == sorted(service.arn for service in services)
 
 
 def test_a_service_that_never_joined_is_left_alone_when_its_tags_go(aws, mesh, context):
