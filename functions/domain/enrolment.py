@@ -122,6 +122,16 @@ def parse_enrolment(tags: Mapping[str, str], service_name: str) -> Enrolment:
     )
 
 
+def enrolment_of(service: Mapping[str, Any]) -> Enrolment:
+    """Understand the tags of a service as ECS describes it; `apps@ACCOUNT` is `apps` where ACCOUNT is its own.
+
+    Raises InvalidTag.
+    """
+    enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
+    own = service["serviceArn"].split(":")[4]
+    return replace(enrolment, mesh_owner=None) if enrolment.mesh_owner == own else enrolment
+
+
 def with_backends(enrolment: Enrolment, parameter: Mapping[str, Any] | None) -> Enrolment:
     """Take over the backends that an SSM parameter lists; `parameter` as GetParameter gives it, None if there is none.
 

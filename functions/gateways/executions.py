@@ -27,11 +27,9 @@ def start(state_machine_arn: str, name: str, document: Mapping[str, Any]) -> boo
 def status(execution_arn: str) -> str:
     """Return an execution's status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, or GONE."""
     try:
-        return str(client("stepfunctions").describe_execution(executionArn=execution_arn)["status"])
-    except ClientError as error:
-        if error_code(error) == "ExecutionDoesNotExist":
-            return "GONE"
-        raise
+        return str(describe(execution_arn)["status"])
+    except NotFound:
+        return "GONE"
 
 
 def describe(execution_arn: str) -> dict[str, Any]:
@@ -58,8 +56,11 @@ def last_state(execution_arn: str) -> tuple[str, datetime, dict[str, Any]] | Non
 
 
 def ended(execution_arn: str) -> dict[str, str]:
-    """Return an execution's status, and what it put out, as far as it did: `{"status", "outcome", "reason"}`."""
-    found = client("stepfunctions").describe_execution(executionArn=execution_arn)
+    """Return an execution's status, and what it put out, as far as it did: `{"status", "outcome", "reason"}`.
+
+    Raises NotFound.
+    """
+    found = describe(execution_arn)
     output = json.loads(found.get("output") or "{}")
     reason = output.get("reason") or found.get("cause") or "it put out nothing"
     return {"status": str(found["status"]), "outcome": output.get("outcome", ""), "reason": reason}

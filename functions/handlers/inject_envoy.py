@@ -11,15 +11,15 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import is_enrolled, parse_enrolment, read_tags, refuse_unfit
+from domain.enrolment import enrolment_of, is_enrolled, read_tags, refuse_unfit
 from domain.errors import NotFound, Refused
 from domain.leaving import acted_on
 from domain.sidecar import (
     INJECTED_AS,
     INJECTED_BY,
     INJECTED_FROM,
+    has_wanted_sidecar,
     inject,
-    is_injected,
     revision_tags,
     sidecar_for,
 )
@@ -74,11 +74,10 @@ def _inject(event: Document, settings: Settings) -> Document:
             f"ECS rolled the service back to {current['taskDefinition']}; it is left alone until you deploy again"
         )
     mesh = Mesh.of(subject, settings)
-    enrolment = parse_enrolment(service_tags, service["serviceName"])
     node = mesh.describe_virtual_node(subject["virtualNode"])
     sidecar = sidecar_for(node, sidecar_settings(subject, settings))
-    injection = inject(revision, enrolment, sidecar)
-    present = not injection.added or (is_injected(revision) and tags.get(INJECTED_AS) == injection.digest)
+    injection = inject(revision, enrolment_of(service), sidecar)
+    present = has_wanted_sidecar(revision, tags, injection)
     if not present and thrown_out:
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}, which has not the wanted sidecar; it is left "

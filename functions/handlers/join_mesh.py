@@ -5,13 +5,12 @@ could refuse the deployment later refuses it here already, before anything is ma
 """
 
 import os
-from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import Enrolment, is_enrolled, mesh_id, parse_enrolment, read_tags, refuse_unfit, with_backends
+from domain.enrolment import Enrolment, enrolment_of, is_enrolled, mesh_id, read_tags, refuse_unfit, with_backends
 from domain.errors import NotFound, Refused
 from domain.joining import (
     Joining,
@@ -69,7 +68,7 @@ def _join_tagged(event: Document, service: Document, revision: Document, setting
     """Join, and remember which tags were acted on: a sweep looks for others."""
     tags = read_tags(service.get("tags", []))
     try:
-        enrolment = _own(parse_enrolment(tags, service["serviceName"]), service)
+        enrolment = enrolment_of(service)
         refuse_unfit(service)
         answer = _join(event, service, revision, enrolment, settings)
     except (Refused, NotFound) as error:
@@ -136,12 +135,6 @@ def _join(event: Document, service: Document, revision: Document, enrolment: Enr
     _make(mesh, enrolment, router, joining)
     reason = f"virtual node {enrolment.virtual_node} is in mesh {enrolment.mesh}"
     return {"outcome": "Joined", "reason": reason, "subject": {**subject, "virtualRouter": router}}
-
-
-def _own(enrolment: Enrolment, service: Document) -> Enrolment:
-    """Take `apps@ACCOUNT` for `apps` where ACCOUNT is the service's own."""
-    account = service["serviceArn"].split(":")[4]
-    return replace(enrolment, mesh_owner=None) if enrolment.mesh_owner == account else enrolment
 
 
 def _refuse_policy(name: str) -> None:

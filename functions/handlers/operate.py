@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import is_enrolled, mesh_id, parse_enrolment, read_tags
+from domain.enrolment import enrolment_of, is_enrolled, mesh_id, read_tags
 from domain.errors import InvalidRequest, NotFound, Refused
 from domain.operations import ACCEPT_SHARE, APPROVE, HAND_OVER, START, Request, Signal, caller_of, parse_request
 from gateways import ecs, executions
@@ -104,14 +104,13 @@ def _begin(request: Request, caller: str, settings: Settings) -> Document:
             raise NotFound(f"{request.virtual_service} in mesh {request.mesh} has had no rollout that could be retried")
         last = found
     service = ecs.describe_service(last["service"], last["cluster"])
-    current, tags = primary(service), read_tags(service.get("tags", []))
-    if current is None or not is_enrolled(tags):
+    current = primary(service)
+    if current is None or not is_enrolled(read_tags(service.get("tags", []))):
         raise InvalidRequest(f"service: {last['service']} is not enrolled, or has no deployment")
     if last["deployment"] not in ("", current["id"]):
         raise InvalidRequest(f"deployment {current['id']} took the place of {last['deployment']}; use start for it")
-    enrolment = parse_enrolment(tags, service["serviceName"])
-    account = service["serviceArn"].split(":")[4]
-    mesh = mesh_id({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}, account)
+    enrolment = enrolment_of(service)
+    mesh = mesh_id({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner})
     held = table.claim_for(mesh, enrolment.virtual_service or "")
     if held and (held["document"] or {}).get("deployment") == current["id"]:
         raise InvalidRequest(f"deployment {current['id']} is at work already, in execution {held['execution']}")

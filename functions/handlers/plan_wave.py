@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.deployment import primary
-from domain.enrolment import is_enrolled, read_tags
+from domain.enrolment import enrolment_of, is_enrolled, read_tags
 from domain.errors import InvalidRequest, NotFound, Refused
 from domain.fleet import (
     REFUSED,
@@ -20,7 +20,6 @@ from domain.fleet import (
     count_judged,
     count_wave,
     empty_tally,
-    enrolment_of,
     judge,
     parse_fleet_request,
     too_many_failed,

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from domain.enrolment import enrolment_of
 from domain.errors import InvalidRequest
 from domain.fleet import (
     FleetRequest,
@@ -16,7 +17,6 @@ from domain.fleet import (
     too_many_failed,
     wait_seconds,
 )
-from domain.fleet.judgement import enrolment_of
 from domain.sidecar import INJECTED_AS, SidecarSettings, inject, sidecar_for
 from tests.shapes import SERVICE, TAGS, TASK_DEFINITION, task_definition
 

@@ -46,6 +46,15 @@ class EnvoyCheck(Check):
             )
         return self._judge(watch, found)
 
+    def hour_queries(self, watch: Watch) -> list[Query]:
+        """Read what the stable side is compared by."""
+        if not watch.envoys_tell:
+            return []
+        return [query for place, node in enumerate(watch.stable) for query in self._stable(watch, node, place)]
+
+    def _stable(self, watch: Watch, node: str, place: int) -> list[Query]:
+        raise NotImplementedError
+
     def _heard(self, watch: Watch) -> list[tuple[str, int]]:
         return [(name, place) for name in ("requests", "timed") for place in range(len(watch.stable))]
 
@@ -64,15 +73,9 @@ class EnvoyCheck(Check):
 class ErrorRateCheck(EnvoyCheck):
     """Answers 5xx."""
 
-    def hour_queries(self, watch: Watch) -> list[Query]:
-        """Read all answers and the bad ones of the stable side."""
-        if not watch.envoys_tell:
-            return []
-        return [
-            query
-            for place, node in enumerate(watch.stable)
-            for query in (_requests(watch, node, place, HOUR), _errors(watch, node, place, HOUR))
-        ]
+    def _stable(self, watch: Watch, node: str, place: int) -> list[Query]:
+        """Read all answers and the bad ones."""
+        return [_requests(watch, node, place, HOUR), _errors(watch, node, place, HOUR)]
 
     def step_queries(self, watch: Watch, hour: Series) -> list[Query]:
         """Read all answers and the bad ones of the candidate."""
@@ -102,15 +105,9 @@ class ErrorRateCheck(EnvoyCheck):
 class P99Check(EnvoyCheck):
     """Slow answers."""
 
-    def hour_queries(self, watch: Watch) -> list[Query]:
-        """Read p99 of the stable side, and how many requests it stands on."""
-        if not watch.envoys_tell:
-            return []
-        return [
-            query
-            for place, node in enumerate(watch.stable)
-            for query in (_timed(watch, node, place, HOUR), _latency(watch, node, "p99", "p99", place, HOUR))
-        ]
+    def _stable(self, watch: Watch, node: str, place: int) -> list[Query]:
+        """Read p99, and how many requests it stands on."""
+        return [_timed(watch, node, place, HOUR), _latency(watch, node, "p99", "p99", place, HOUR)]
 
     def step_queries(self, watch: Watch, hour: Series) -> list[Query]:
         """Read how many requests the candidate answered, and how many of them slower than p99 may be."""

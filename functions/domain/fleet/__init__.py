@@ -4,7 +4,7 @@ What is asked, what each service needs and why, how far one is, and when too man
 documents that a state machine can hand on.
 """
 
-from domain.fleet.judgement import INJECT, NOTHING_TO_DO, REFUSED, UPGRADE, Judgement, enrolment_of, judge
+from domain.fleet.judgement import INJECT, NOTHING_TO_DO, REFUSED, UPGRADE, Judgement, judge
 from domain.fleet.progress import BROUGHT_IN, FAILED, LEFT_ALONE, SUPERSEDED, Progress, progress, wait_seconds
 from domain.fleet.request import FleetRequest, parse_fleet_request
 from domain.fleet.tally import count_judged, count_wave, empty_tally, too_many_failed
@@ -24,7 +24,6 @@ __all__ = [
     "count_judged",
     "count_wave",
     "empty_tally",
-    "enrolment_of",
     "judge",
     "parse_fleet_request",
     "progress",

@@ -1,19 +1,19 @@
 """What a service needs to have the wanted sidecar, and why: the same decision as injection's, nothing done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from domain.arns import parse_service_arn
 from domain.deployment import primary
-from domain.enrolment import Enrolment, parse_enrolment, read_tags, refuse_unfit
+from domain.enrolment import Enrolment, enrolment_of, refuse_unfit
 from domain.errors import Refused
 from domain.fleet.changes import told
 from domain.joining import application_listener, new_node
 from domain.sidecar import (
-    INJECTED_AS,
     SidecarSettings,
     comparable,
+    has_wanted_sidecar,
     inject,
     is_injected,
     refuse_uninjectable,
@@ -36,13 +36,6 @@ class Judgement:
     def changes(self) -> bool:
         """Whether the service is to be redeployed."""
         return self.action in (INJECT, UPGRADE)
-
-
-def enrolment_of(service: Document) -> Enrolment:
-    """Understand a service's tags; `apps@ACCOUNT` is `apps` where ACCOUNT is its own. Raises InvalidTag."""
-    enrolment = parse_enrolment(read_tags(service.get("tags", [])), service["serviceName"])
-    own = parse_service_arn(service["serviceArn"]).account
-    return replace(enrolment, mesh_owner=None) if enrolment.mesh_owner == own else enrolment
 
 
 def node_to_be(service: Document, revision: Document, enrolment: Enrolment) -> dict[str, Any]:
@@ -78,14 +71,13 @@ def judge(
         injection = inject(revision, enrolment, sidecar)
     except Refused as error:
         return Judgement(REFUSED, str(error))
-    known = is_injected(revision)
     name = revision["taskDefinitionArn"].rpartition("/")[2]
-    if not injection.added or (known and revision_tags.get(INJECTED_AS) == injection.digest):
+    if has_wanted_sidecar(revision, revision_tags, injection):
         return Judgement(NOTHING_TO_DO, f"{name} has the wanted sidecar")
     current = primary(service)
     if current is not None and current["id"] == rolled_back:
         return Judgement(REFUSED, f"ECS rolled the service back to {name}; it is left alone until you deploy it again")
-    if known:
+    if is_injected(revision):
         changed = told(comparable(revision), comparable(injection.task_definition))
         return Judgement(UPGRADE, "; ".join([changed, *injection.notes]))
     made = [] if node else [f"virtual node {enrolment.virtual_node} is made"]

@@ -23,6 +23,7 @@ from domain.sidecar.refusals import (
     refuse_taken,
 )
 from domain.sidecar.removal import remove
+from domain.sidecar.tags import INJECTED_AS
 from domain.sidecar.wanted import ENVOY, MARK, Sidecar, is_ours
 
 DESCRIBED_ONLY = frozenset(
@@ -59,6 +60,11 @@ def is_injected(task_definition: Mapping[str, Any]) -> bool:
     return any(
         is_ours(container) and container["name"] == ENVOY for container in task_definition["containerDefinitions"]
     )
+
+
+def has_wanted_sidecar(task_definition: Mapping[str, Any], tags: Mapping[str, str], injection: Injection) -> bool:
+    """Say whether a revision, with its tags, has what injecting it would give it; ECS may have written it otherwise."""
+    return not injection.added or (is_injected(task_definition) and tags.get(INJECTED_AS) == injection.digest)
 
 
 def application_of(task_definition: Mapping[str, Any], enrolment: Enrolment) -> Container:
