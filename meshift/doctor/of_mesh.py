@@ -24,7 +24,7 @@ def mesh(ground: Ground) -> Iterator[Finding]:
         there = mesh_of(ground.settings, name).is_there()
     except ClientError as error:
         said = error.response["Error"]
-        to_do = "allow these credentials to call the mesh API (README, The hosted mesh)"
+        to_do = "allow these credentials to call the mesh API (docs/hosted-mesh.md)"
         yield Finding(MISSING, f"the mesh API answers {said.get('Code')}: {said.get('Message')}", to_do)
         return
     if there:

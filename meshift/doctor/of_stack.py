@@ -14,7 +14,7 @@ OUTPUTS = (
 )  # fmt: skip
 OF_HOSTED = ("MeshTable", "MeshApiUrl", "DiscoveryUrl")
 _WHOLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
-_CALL_URL = "allow lambda:InvokeFunctionUrl and, by URL only, lambda:InvokeFunction on it (README, The hosted mesh)"
+_CALL_URL = "allow lambda:InvokeFunctionUrl and, by URL only, lambda:InvokeFunction on it (docs/hosted-mesh.md)"
 
 
 def whole(ground: Ground) -> Iterator[Finding]:

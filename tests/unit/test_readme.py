@@ -36,9 +36,29 @@ def test_the_make_targets_for_people_are_in_the_readme(target):
         assert f"make {target}" in README
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
-def test_links_lead_somewhere(link):
-    assert (ROOT / link).exists()
+def anchors(path):
+    """The headings of a page, as GitHub links to them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links():
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+            yield page.relative_to(ROOT), link
+
+
+@pytest.mark.parametrize(("page", "link"), links())
+def test_links_lead_somewhere(page, link):
+    path, _, anchor = link.partition("#")
+    target = (ROOT / page).parent / path if path else ROOT / page
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_the_readme_leads_to_every_page(page):
+    assert f"](docs/{page}" in README
 
 
 @pytest.mark.parametrize("path", sorted(path.name for path in (ROOT / "events").glob("*.json")))
