@@ -1,7 +1,9 @@
 """The deployed stack on local AWS: ECS deployments in, outcomes of executions out."""
 
+import io
 import json
 import uuid
+import zipfile
 
 import pytest
 
@@ -165,6 +167,43 @@ def test_operators_retry_pause_resume_and_abort_and_history_knows_them(apps, joi
     signals = [line["signal"] for line in apps.history("signal")]
     assert signals == ["retry", "pause", "resume", "pause", "abort"]
     assert {line["by"] for line in apps.history("signal")} == {"arn:aws:iam::111111111111:root"}
+
+
+HOOK = """
+def handler(event, context):
+    weight = event["executionDetails"]["productionTrafficWeights"]["serviceB"]
+    if weight > 25:
+        return {"hookStatus": "FAILED"}
+    return {"hookStatus": "SUCCEEDED" if "asked" in event["hookDetails"] else "IN_PROGRESS",
+            "callBackDelay": 1, "hookDetails": {**event["hookDetails"], "asked": True}}
+"""
+
+
+def test_a_function_of_the_users_says_how_the_candidate_is(aws, apps, joined, stopped):
+    """It is asked again while it works, succeeds at the first step and fails at the second."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("hook.py", HOOK)
+    aws.owner.client("lambda").create_function(
+        FunctionName="meshift-hook-smoke",
+        Runtime="python3.13",
+        Handler="hook.handler",
+        Role="arn:aws:iam::111111111111:role/hook",
+        Code={"ZipFile": zipped.getvalue()},
+    )
+    before, known = both_routes(apps), len(apps.executions(joined))
+    checks = [{"hook": "meshift-hook-smoke", "details": {"suite": "short"}}]
+    apps.write_policy("quick", steps=[{"weight": 25}, {"weight": 50}], checks=checks, deadlineSeconds=120)
+    assert apps.operate("retry", MESH, VIRTUAL_SERVICE)[0] == 0
+    output = apps.outcome(joined, "Rolled Back", "Promoted", "Refused", known=known)
+    assert (output["outcome"], output["stepsDone"], "meshift-hook-smoke" in output["reason"]) == (
+        "Rolled Back",
+        1,
+        True,
+    )
+    assert both_routes(apps) == before
+    verdicts = [line["verdict"] for line in apps.history("check") if "smoke" in line["reason"]]
+    assert verdicts == ["inconclusive", "pass", "fail"]
 
 
 def test_a_signal_without_a_rollout_is_refused_in_one_line(apps, stopped):
