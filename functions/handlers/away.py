@@ -20,10 +20,13 @@ _WAIT_SECONDS, _MOST_TURNS = 15, 1500
 """Waiting for another rollout of the virtual service: six hours, which an execution's history can hold."""
 
 
-def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: Settings) -> Document | None:
+def take_traffic_off(
+    event: Document, service: Document, mesh: Mesh, settings: Settings, *, for_good: bool = False
+) -> Document | None:
     """Plan to move the node's weight to its healthy siblings; None when it has none, or they could not carry it.
 
-    Answers Carries Traffic, with the `plan`; Wait, while another execution moves these weights.
+    Answers Carries Traffic, with the `plan`; Wait, while another execution moves these weights. Taken off `for_good`, a
+    node without weight waits, too, for a rollout that would give it some back.
     """
     subject = event["subject"]
     table, name, candidate = RolloutTable(settings.rollout_table), subject["virtualService"], subject["virtualNode"]
@@ -33,7 +36,8 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
     if asked and asked.name == ABORT:
         waiting.leave(*line)
         raise Refused(f"aborted by {asked.by}: the service is left as it is")
-    if not any(weights[candidate] for weights in weights_of(mesh, subject).values()):
+    carries = any(weights[candidate] for weights in weights_of(mesh, subject).values())
+    if not carries and not (for_good and _goes_back_to(candidate, table.claim(*claim[:2]))):
         return None
     try:
         table.claim_virtual_router(*claim, name)
@@ -74,6 +78,12 @@ def take_traffic_off(event: Document, service: Document, mesh: Mesh, settings: S
         "position": {"step": 0, "from": -1},
         "waitSeconds": seconds,
     }
+
+
+def _goes_back_to(node: str, claim: Document | None) -> bool:
+    """Say whether a rollout is at work that would give a node traffic if it were rolled back."""
+    plan = ((claim or {}).get("document") or {}).get("plan") or {}
+    return any(weights.get(node) for weights in plan.get("before", {}).values())
 
 
 def weights_of(mesh: Mesh, subject: Document) -> dict[str, dict[str, int]]:

@@ -92,6 +92,9 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     moving = routes_of(routes, candidate, subject["virtualService"])
     before = {route["routeName"]: read_weights(route["spec"]) for route in moving}
     service = ecs.describe_service(event["service"], event["cluster"])
+    newest = (primary(service) or {}).get("id")
+    if newest not in (None, event["deployment"]):  # first: what its service finished with is the newer one's
+        return {"outcome": "Superseded", "reason": f"deployment {newest} took the place of {event['deployment']}"}
     finished, shares = remembered.finished(event["service"]), None
     if finished and finished.application == event["application"] and not event.get("forced"):
         shares = _shares_to_bring_back(event, service, remembered)
@@ -110,8 +113,6 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
         return _wait(event, policy, f"{candidate} had been scaled to zero after a promotion, and has its tasks back")
     tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     health = judge(service, event["deployment"], tasks, ringing)
-    if health.superseded:
-        return {"outcome": "Superseded", "reason": health.reason}
     if health.unhealthy or health.pending:
         return _wait(event, policy, f"{candidate} is not fit for traffic: {health.reason}")
     if health.healthy < steps[0]["tasks"]:

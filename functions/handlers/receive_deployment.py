@@ -149,7 +149,10 @@ def _left_alone(event: DeploymentEvent, service: Document, settings: Settings) -
     if revision and revision != known.removed and is_injected(ecs.describe_task_definition(revision)[0]):
         return None
     if event.name == COMPLETED and not known.left:
-        leave(known, settings)
+        if revision == known.removed:
+            leave(known, settings)
+        else:  # its owner took Envoy out: one more attempt, for the sweep may have begun one before this was complete
+            start_attempt(service, event.cluster or "", settings)
     return "Nothing to do: the service is not enrolled any more, and its revision has no Envoy"
 
 

@@ -40,15 +40,13 @@ def remove_envoy(event: Document, settings: Settings) -> Document:
     refuse_controller(service)
     revision, tags = ecs.describe_task_definition(current["taskDefinition"])
     if not is_injected(revision):
-        if current.get("rolloutState") == "COMPLETED":
-            leave(known, settings)
-        return _answer("Nothing To Do", f"the service is not enrolled, and {current['taskDefinition']} has no Envoy")
+        return _let_go(event, service, known, settings)
     if Remembered(settings.rollout_table).rolled_back(arn) == event["deployment"] and not event.get("retagged"):
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}; it keeps its Envoy until you deploy again"
         )
     if not event.get("plan"):
-        answer = _clear(event, service, settings)
+        answer = _clear(event, service, settings, has_envoy=True)
         if answer is not None:
             return answer
     registered = ecs.register_task_definition(remove(revision), unmarked(tags))
@@ -56,6 +54,8 @@ def remove_envoy(event: Document, settings: Settings) -> Document:
     if overtaken:
         return overtaken
     enrolled.remember_removed(arn, registered, event["execution"])
+    if event.get("plan"):  # should the tags come back before it has left, a rollout brings the traffic back
+        Remembered(settings.rollout_table).forget_finished(arn)
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyRemoved", MetricUnit.Count, 1)
     return _answer("Redeployed", f"{registered} is without Envoy: the service is not enrolled any more")
@@ -70,7 +70,7 @@ def leave(known: Known, settings: Settings) -> None:
 def refuse_move(known: Known | None, subject: Mapping[str, Any], settings: Settings) -> None:
     """Refuse to let a service be another node while the one that it is carries traffic: it would keep its weights."""
     old = _other_node(known, subject)
-    if old and old["virtualRouter"] is not None and _carries_traffic(Mesh.of(old, settings), old):
+    if old and old["virtualRouter"] is not None and any(_weights(Mesh.of(old, settings), old)):
         raise Refused(
             f"the service is virtual node {old['virtualNode']} of mesh {mesh_id(old)}, which carries traffic of "
             f"{old['virtualService']}; give its weight to another node first, or take the tag {MESH} away and set the "
@@ -102,25 +102,37 @@ def _give_up_node(known: Known, settings: Settings) -> None:
     remembered.forget_moved_away(known.service)
 
 
-def _clear(event: Document, service: Document, settings: Settings) -> Document | None:
+def _let_go(event: Document, service: Document, known: Known, settings: Settings) -> Document:
+    """See the service off that its owner deployed without Envoy: its traffic goes first, where others can take it."""
+    current = primary(service) or {}
+    reason = f"the service is not enrolled, and {current['taskDefinition']} has no Envoy"
+    if current.get("rolloutState") != "COMPLETED":
+        return _answer("Nothing To Do", reason)
+    answer = None if event.get("plan") or known.left else _clear(event, service, settings, has_envoy=False)
+    if answer is not None:
+        return answer
+    leave(known, settings)
+    return _answer("Redeployed" if event.get("plan") else "Nothing To Do", reason)
+
+
+def _clear(event: Document, service: Document, settings: Settings, *, has_envoy: bool) -> Document | None:
     """Have the traffic taken off the node, if it is still the service's own and somebody else can carry it."""
     subject, mesh = event["subject"], Mesh.of(event["subject"], settings)
     owner = Remembered(settings.rollout_table).service_of(mesh_id(subject), subject["virtualNode"])
-    if owner != service["serviceArn"] or subject["virtualRouter"] is None or not _carries_traffic(mesh, subject):
+    if owner != service["serviceArn"] or subject["virtualRouter"] is None or not _weights(mesh, subject):
         return None
-    answer = take_traffic_off(event, service, mesh, settings)
-    if answer is None:
+    answer = take_traffic_off(event, service, mesh, settings, for_good=True)
+    if answer is None and has_envoy and any(_weights(mesh, subject)):
         refuse_encrypted(mesh.describe_virtual_node(subject["virtualNode"]))
     return answer
 
 
-def _carries_traffic(mesh: Mesh, subject: Document) -> bool:
-    """Say whether a route gives the node weight; who took it out of the mesh already has seen to that."""
+def _weights(mesh: Mesh, subject: Document) -> list[int]:
+    """Read the node's weight in each route; who took it out of the mesh already has seen to that."""
     try:
-        weights = weights_of(mesh, subject)
+        return [each[subject["virtualNode"]] for each in weights_of(mesh, subject).values()]
     except (NotFound, Refused):
-        return False
-    return any(each[subject["virtualNode"]] for each in weights.values())
+        return []
 
 
 def _overtaken(event: Document, service: Document) -> Document | None:

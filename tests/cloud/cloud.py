@@ -29,7 +29,7 @@ from tests.cloud.clock import Clock
 from tests.cloud.dynamodb import Tables
 from tests.cloud.ecs import Ecs
 from tests.cloud.faults import Asked, Fault, Killed
-from tests.cloud.others import Alarms, Invitations, Parameters, Roles, Scaling, Told
+from tests.cloud.others import Alarms, Hooks, Invitations, Parameters, Registries, Roles, Scaling, Told
 from tests.cloud.stack import Stack
 from tests.cloud.states import Execution, States
 from tests.hosted_mesh import OWNER, REGION, event_of
@@ -64,6 +64,7 @@ class Cloud:
         self.ecs = Ecs(self.clock, self.emit)
         self.parameters, self.alarms, self.told = Parameters(), Alarms(), Told()
         self.roles, self.scaling, self.invitations = Roles(), Scaling(), Invitations()
+        self.hooks, self.registries = Hooks(), Registries()
         self.states = States(self.clock, self.stack.machines, self.invoke, self.emit)
         self.store = MeshStore("MeshTable", self.tables, patience=0.0)  # type: ignore[arg-type]
         self.asked: list[Asked] = []
@@ -84,6 +85,8 @@ class Cloud:
             "iam": self.roles,
             "application-auto-scaling": self.scaling,
             "ram": self.invitations,
+            "lambda": self.hooks,
+            "servicediscovery": self.registries,
             "sfn": self.states,
         }
         self._schedule()
@@ -99,6 +102,8 @@ class Cloud:
             "ecs.revisions",
             "parameters.values",
             "alarms.states",
+            "alarms.metrics",
+            "hooks.answers",
             "scaling.targets",
         ):
             room, _, kept = name.partition(".")

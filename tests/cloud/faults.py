@@ -65,7 +65,7 @@ class Fault:
     def before(self) -> None:
         """Fail, if it is before the call takes effect that this fault strikes."""
         if self.kind == "throttled":
-            raise refusal("ThrottlingException", "Any", "Rate exceeded")
+            raise refusal("ThrottlingException", "Any", "Rate exceeded", ResponseMetadata={"HTTPStatusCode": 429})
         if self.kind == "failed":
             raise refusal("InternalServerError", "Any", "We encountered an internal error")
         if self.kind == "denied":

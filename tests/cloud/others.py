@@ -1,5 +1,8 @@
-"""The small rest of AWS: parameters, alarms, topics, buses, invitations; what was told is kept."""
+"""The small rest of AWS: parameters, alarms, metrics, hooks, topics, buses, registries; what was told is kept."""
 
+import io
+import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.cloud.dynamodb import refusal
@@ -14,7 +17,7 @@ class Parameters:
     def get_parameter(self, Name: str, **_: Any) -> Document:
         if Name not in self.values:
             raise refusal("ParameterNotFound", "GetParameter")
-        return {"Parameter": {"Name": Name, "Value": self.values[Name]}}
+        return {"Parameter": {"Name": Name, "Type": "String", "Value": self.values[Name]}}
 
     def put_parameter(self, Name: str, Value: str, **_: Any) -> Document:
         self.values[Name] = Value
@@ -22,12 +25,57 @@ class Parameters:
 
 
 class Alarms:
+    """CloudWatch: the states of alarms, and metrics that always were what they are now."""
+
     def __init__(self) -> None:
         self.states: dict[str, str] = {}
+        self.metrics: dict[str, float] = {}
+        """Value of each period, by metric and statistic, as in `Queued Maximum`; before that by virtual node, too."""
 
     def describe_alarms(self, AlarmNames: list[str], **_: Any) -> Document:
         known = [name for name in AlarmNames if name in self.states]
         return {"MetricAlarms": [{"AlarmName": name, "StateValue": self.states[name]} for name in known]}
+
+    def get_metric_data(
+        self, MetricDataQueries: list[Document], StartTime: datetime, EndTime: datetime, **_: Any
+    ) -> Document:
+        return {"MetricDataResults": [self._told(each, StartTime, EndTime) for each in MetricDataQueries]}
+
+    def _told(self, query: Document, start: datetime, end: datetime) -> Document:
+        metric, stat = query["MetricStat"]["Metric"], query["MetricStat"]["Stat"].partition("(")[0]
+        name, nodes = f"{metric['MetricName']} {stat}", [each["Value"] for each in metric["Dimensions"]]
+        known = [each for each in (*(f"{node} {name}" for node in nodes), name) if each in self.metrics]
+        value = self.metrics[known[0]] if known else None
+        period = timedelta(seconds=query["MetricStat"]["Period"])
+        times = [] if value is None else [start + period * number for number in range((end - start) // period)]
+        return {"Id": query["Id"], "Timestamps": times, "Values": [value] * len(times)}
+
+
+class Hooks:
+    """AWS Lambda, where hooks are: what each answers, the last thing again and again."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Document]] = {}
+
+    def get_function_configuration(self, FunctionName: str) -> Document:
+        if FunctionName not in self.answers:
+            raise refusal("ResourceNotFoundException", "GetFunctionConfiguration")
+        return {"FunctionName": FunctionName}
+
+    def invoke(self, FunctionName: str, **_: Any) -> Document:
+        answers = self.answers[FunctionName]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+class Registries:
+    """AWS Cloud Map: every service is called as its id says, in one namespace."""
+
+    def get_service(self, Id: str) -> Document:
+        return {"Service": {"Id": Id, "Name": Id.removeprefix("srv-"), "NamespaceId": "ns-1"}}
+
+    def get_namespace(self, Id: str) -> Document:
+        return {"Namespace": {"Id": Id, "Name": "apps.local"}}
 
 
 class Told:

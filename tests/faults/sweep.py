@@ -45,7 +45,9 @@ def played(case: Case) -> Result:
         cloud.wait(RECOVERED_AFTER)
         outage = any(each.lasting for each in cloud.faults)
         names = tuple(each.name for each in cloud.faults)
-        return Result(case, endings(cloud, since), (*watch.found, *illegal(cloud, outage)), names)
+        return Result(
+            case, endings(cloud, since), (*watch.found, *illegal(cloud, outage), *case.flow.wrong(cloud)), names
+        )
 
 
 def calls(flow: Flow) -> int:

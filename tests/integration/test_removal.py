@@ -74,6 +74,13 @@ def set_weights(mesh, **wanted):
     mesh.update_route(meshName="apps", virtualRouterName=ROUTER, routeName=ROUTER, spec=spec)
 
 
+def make_sibling(aws, running_tasks):
+    """Let serviceB have tasks that could take the traffic."""
+    stable = make_service(aws, {}, name="serviceB", family="serviceB")
+    Remembered("rollouts").claim_virtual_node("apps", "serviceB", stable.arn)
+    running_tasks({"stable": (2, stable.task_definition)})
+
+
 @pytest.fixture
 def injected(aws, mesh, service, context):
     """serviceBv2, joined and injected, its deployment complete; moto knows no virtual services, so join is told."""
@@ -120,9 +127,7 @@ def test_its_own_deployment_starts_nothing_and_its_nodes_name_is_given_back_when
 
 
 def test_the_nodes_weight_is_moved_off_first_and_stays_off(aws, mesh, injected, context, running_tasks):
-    stable = make_service(aws, {}, name="serviceB", family="serviceB")
-    Remembered("rollouts").claim_virtual_node("apps", "serviceB", stable.arn)
-    running_tasks({"stable": (2, stable.task_definition)})
+    make_sibling(aws, running_tasks)
     set_weights(mesh, serviceB=60, serviceBv2=40)
     untag(aws, injected)
     receive(context, SWEEP)
@@ -133,6 +138,33 @@ def test_the_nodes_weight_is_moved_off_first_and_stays_off(aws, mesh, injected, 
     assert inject_envoy.handler(document, context)["outcome"] == "Redeployed"
     assert [each["name"] for each in revision_of(aws, injected)[0]["containerDefinitions"]] == ["app"]
     assert Remembered("rollouts").moved_away(injected.arn) is None
+
+
+def test_traffic_that_went_off_for_the_removal_can_come_back_with_the_tags(aws, mesh, injected, context, running_tasks):
+    """Else the application would be known as promoted, and nothing would roll it out again."""
+    make_sibling(aws, running_tasks)
+    set_weights(mesh, serviceB=60, serviceBv2=40)
+    about = {"service": injected.arn, "deployment": "ecs-svc/second", "application": "a"}
+    Remembered("rollouts").remember_finished(about, "Promoted")
+    untag(aws, injected)
+    receive(context, SWEEP)
+    document = leave(aws, injected, context)
+    assert Remembered("rollouts").finished(injected.arn)
+    shift_traffic.handler({**document, "to": "step"}, context)
+    assert inject_envoy.handler(document, context)["outcome"] == "Redeployed"
+    assert Remembered("rollouts").finished(injected.arn) is None
+
+
+def test_who_would_get_the_traffic_back_leaves_when_the_rollout_is_over(aws, mesh, injected, context):
+    set_weights(mesh, serviceB=100, serviceBv2=0)
+    table, claim = RolloutTable("rollouts"), ("apps", ROUTER, "another:execution")
+    table.claim_virtual_router(*claim, SUBJECT["virtualService"])
+    table.keep_plan(*claim, {"service": "another", "plan": {"before": {ROUTER: {"serviceB": 0, "serviceBv2": 100}}}})
+    untag(aws, injected)
+    receive(context, SWEEP)
+    assert leave(aws, injected, context)["outcome"] == "Wait"
+    table.release_virtual_router(*claim)
+    assert leave(aws, injected, context, turns=1)["outcome"] == "Redeployed"
 
 
 def test_while_another_rollout_moves_the_weights_the_removal_waits(aws, mesh, injected, context):
@@ -228,7 +260,24 @@ def test_a_service_that_was_deployed_without_envoy_by_its_owner_has_left(aws, me
     aws("ecs").update_service(cluster="apps", service=injected.arn, taskDefinition=injected.task_definition)
     untag(aws, injected)
     receive(context, deployment_of(aws, injected, "COMPLETED", "third"))
-    assert started(aws) == []
+    assert leave(aws, injected, context)["outcome"] == "Nothing To Do"
+    assert Remembered("rollouts").service_of("apps", "serviceBv2") is None
+
+
+def test_the_traffic_of_a_service_that_its_owner_deployed_without_envoy_goes_to_its_siblings(
+    aws, mesh, injected, context, running_tasks
+):
+    set_weights(mesh, serviceB=60, serviceBv2=40)
+    make_sibling(aws, running_tasks)
+    aws("ecs").update_service(cluster="apps", service=injected.arn, taskDefinition=injected.task_definition)
+    untag(aws, injected)
+    receive(context, deployment_of(aws, injected, "COMPLETED", "third"))
+    document = leave(aws, injected, context)
+    assert document["outcome"] == "Carries Traffic"
+    assert Remembered("rollouts").service_of("apps", "serviceBv2") == injected.arn
+    assert shift_traffic.handler({**document, "to": "step"}, context)["shifted"]
+    assert inject_envoy.handler(document, context)["outcome"] == "Redeployed"
+    assert weights(mesh) == {"serviceB": 100, "serviceBv2": 0}
     assert Remembered("rollouts").service_of("apps", "serviceBv2") is None
 
 

@@ -197,6 +197,14 @@ def test_a_deployment_that_was_overtaken_gets_no_weight(document, context):
     assert answer["outcome"] == "Superseded"
 
 
+def test_a_deployment_that_was_overtaken_says_nothing_of_what_its_service_finished_with(document, context):
+    """It waited while the newer one was rolled out; its application is not what the node carries everything with."""
+    subject = {**SUBJECT, "virtualNode": "serviceB"}
+    overtaken = {**document, "subject": subject, "deployment": "ecs-svc/earlier", "turns": 1}
+    assert plan_rollout.handler(overtaken, context)["outcome"] == "Superseded"
+    assert Remembered("rollouts").finished(document["service"]) is None
+
+
 def test_an_application_that_was_promoted_before_is_not_rolled_out_again(aws, mesh, document, context):
     rollout = planned(document, context)
     finish_rollout.handler({**rollout, "outcome": "Promoted", "reason": "x"}, context)
