@@ -10,9 +10,10 @@ Succeed, Fail; Assign, Retry, Catch. Source: https://states-language.net and the
 """
 
 import json
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import jsonata
@@ -96,8 +97,9 @@ def walk(
             cause = _evaluated(known.get("Cause", ""), walking, value)
             return Ending("FAILED", state, value, walking.events, f"{known.get('Error', '')}: {cause}")
         try:
+            entered = value
             following, value = yield from _KINDS[known["Type"]](walking, state, known, value)
-            if len(json.dumps(value)) > LARGEST_DOCUMENT:
+            if value is not entered and len(json.dumps(value)) > LARGEST_DOCUMENT:
                 raise TaskFailed("States.DataLimitExceeded", f"the output of {state} is too large")
         except TaskFailed as failed:
             return Ending("FAILED", state, value, walking.events, str(failed))
@@ -190,7 +192,13 @@ def _succeed(walking: _Walk, name: str, state: Definition, value: Any) -> _Step:
 
 
 _KINDS = {"Task": _task, "Choice": _choice, "Wait": _wait, "Pass": _pass, "Succeed": _succeed}
-_NOTHING = object()
+
+
+class _Nothing:
+    """What is not there; `None` is JSON's null."""
+
+
+_NOTHING = _Nothing()
 
 
 def _left(
@@ -221,7 +229,25 @@ def _evaluated(template: Any, walking: _Walk, value: Any, result: Any = None, er
 
 
 def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
-    """Evaluate JSONata as Step Functions does: what is undefined is an error."""
+    """Evaluate JSONata as Step Functions does: what is undefined is an error.
+
+    Two short cuts, for a rollout evaluates the same again and again: what depends on a few plain values only is
+    evaluated once for them, and what is merged over the input is evaluated without it.
+    """
+    states = bindings.get("states", {})
+    rest = _merged(expression)
+    if rest and isinstance(states.get("input"), dict):
+        more = evaluate(f"$merge([{rest}])", bindings)
+        return {**states["input"], **more} if isinstance(more, dict) else exactly(expression, bindings)
+    paths = _paths(expression)
+    found = [_at(states, path) for path in paths or ()]
+    if paths is None or not all(type(each) in _PLAIN for each in found):
+        return exactly(expression, bindings)
+    return _once(expression, paths, tuple((type(each), each) for each in found))
+
+
+def exactly(expression: str, bindings: Mapping[str, Any]) -> Any:
+    """Evaluate JSONata by jsonata alone."""
     try:
         found = _run(expression, bindings)
         if found is None and not _run(f"$exists({expression})", bindings):
@@ -229,6 +255,55 @@ def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
     except jsonata.JException as error:
         raise TaskFailed("States.QueryEvaluationError", f"{expression}: {error}") from error
     return found
+
+
+_MERGED = re.compile(r"\$merge\(\[\$states\.input, (.*)\]\)", re.DOTALL)
+_VARIABLE = re.compile(r"\$(\w*)((?:\.\w+)*)")
+_FUNCTIONS = {"merge", "exists", "string"}
+"""Of JSONata's, those that tell the same of the same."""
+_PLAIN = {str, int, float, bool, _Nothing}
+
+
+@cache
+def _merged(expression: str) -> str:
+    """What an expression merges over the input; empty when it does something else."""
+    found, depth = _MERGED.fullmatch(expression), 0
+    for each in found[1] if found else "":
+        depth += (each == "[") - (each == "]")
+        if depth < 0:
+            return ""
+    return found[1] if found else ""
+
+
+@cache
+def _paths(expression: str) -> tuple[str, ...] | None:
+    """All that an expression depends on, as paths in `$states`; None when it is more, or cannot be said."""
+    found = {(each[1], each[2].removeprefix(".")) for each in _VARIABLE.finditer(expression)}
+    if any(name != "states" and (name not in _FUNCTIONS or path) for name, path in found):
+        return None
+    return tuple(sorted(path for name, path in found if name == "states"))
+
+
+def _at(states: Any, path: str) -> Any:
+    """What is at a path; no plain value when there is a list on the way, over which JSONata would go."""
+    for name in path.split("."):
+        if not isinstance(states, dict):
+            return states if isinstance(states, list) else _NOTHING
+        states = states.get(name, _NOTHING)
+    return states
+
+
+@lru_cache(100_000)
+def _once(expression: str, paths: tuple[str, ...], values: tuple[tuple[type, Any], ...]) -> Any:
+    states: dict[str, Any] = {}
+    for path, (_, value) in zip(paths, values, strict=True):
+        *way, name = path.split(".")
+        inner = states
+        if value is not _NOTHING:
+            for each in way:
+                inner = inner.setdefault(each, {})
+            inner[name] = value
+    return exactly(expression, {"states": states})
 
 
 def _run(expression: str, bindings: Mapping[str, Any]) -> Any:

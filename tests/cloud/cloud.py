@@ -1,6 +1,5 @@
 """The account: its functions, state machines, rules and queues, as the template has them, over what AWS keeps."""
 
-import copy
 import importlib
 import io
 import json
@@ -10,32 +9,41 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 from urllib.parse import urlencode
 
 from botocore import xform_name
-from botocore.exceptions import ClientError, ParamValidationError
-from botocore.parsers import create_parser
-from botocore.serialize import create_serializer
-from botocore.validate import ParamValidator
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from gateways.mesh_store import MeshStore
 from handlers import mesh_api
 from settings import MeshApiSettings
 from tests.asl import TaskFailed
+from tests.cloud.calls import parsed, serialized, validate
 from tests.cloud.clock import Clock
-from tests.cloud.dynamodb import Tables
+from tests.cloud.dynamodb import Tables, copied
 from tests.cloud.ecs import Ecs
 from tests.cloud.faults import Asked, Fault, Killed
+from tests.cloud.idle import Idle
 from tests.cloud.others import Alarms, Hooks, Invitations, Parameters, Registries, Roles, Scaling, Told
 from tests.cloud.stack import Stack
 from tests.cloud.states import Execution, States
+from tests.cloud.wiring import Queue, Rule, environments_of, rules_of
 from tests.hosted_mesh import OWNER, REGION, event_of
 
 Document = dict[str, Any]
-_VALIDATOR, _PARSER, _SERIALIZER = ParamValidator(), create_parser("rest-json"), create_serializer("rest-json")
+_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "POWERTOOLS_METRICS_DISABLED": "true",
+}
+_paginator = cache(BaseClient.get_paginator)  # it writes documentation each time
+_SETTINGS = MeshApiSettings(REGION, "MeshTable", "", "https://discover.example/", "lambda")
 
 
 @dataclass
@@ -74,6 +82,8 @@ class Cloud:
         """After how many seconds an event is delivered; several numbers deliver it several times."""
         self.watchers: list[Callable[[Asked], None]] = []
         self.working: list[str] = []
+        self.environment: dict[str, str] = {}
+        """What all functions have in their environments."""
         self._backends = {
             "dynamodb": self.tables,
             "ecs": self.ecs,
@@ -89,6 +99,9 @@ class Cloud:
             "servicediscovery": self.registries,
             "sfn": self.states,
         }
+        self.idle = Idle(self)
+        self._read: dict[str, Document] = {}
+        self._read_at = 0
         self._schedule()
 
     def fork(self) -> "Cloud":
@@ -96,10 +109,12 @@ class Cloud:
         assert self.quiet()
         other = Cloud(self.stack)
         other.clock.now = self.clock.now
+        # What is in tables, and revisions, is replaced and never changed.
+        other.tables.tables = {name: {**items} for name, items in self.tables.tables.items()}
+        other.tables.writes = Counter(self.tables.writes)
+        other.ecs.revisions = {**self.ecs.revisions}
         for name in (
-            "tables.tables",
             "ecs.services",
-            "ecs.revisions",
             "parameters.values",
             "alarms.states",
             "alarms.metrics",
@@ -107,7 +122,9 @@ class Cloud:
             "scaling.targets",
         ):
             room, _, kept = name.partition(".")
-            setattr(getattr(other, room), kept, copy.deepcopy(getattr(getattr(self, room), kept)))
+            setattr(getattr(other, room), kept, copied(getattr(getattr(self, room), kept)))
+        if self._read_at == self.tables.writes["MeshTable"]:
+            other._read_at, other._read = self._read_at, self._read
         other.told.events = [*self.told.events]
         other.states.executions = {**self.states.executions}
         return other
@@ -116,46 +133,38 @@ class Cloud:
 
     def emit(self, event: Document) -> None:
         """Deliver an event by the template's rules: at least once, and again while its function fails."""
-        for name, rule in self.stack.of_type("AWS::Events::Rule").items():
-            pattern = self.stack.resolved(rule["Properties"].get("EventPattern"))
-            if pattern and _matches(pattern, event):
+        for rule in rules_of(self.stack):
+            if rule.matches(event):
                 for seconds in self.chaos(event):
-                    self._send(name, event, seconds)
+                    self._send(rule, event, seconds)
 
     def _schedule(self) -> None:
-        for name, rule in self.stack.of_type("AWS::Events::Rule").items():
-            rate = self.stack.resolved(rule["Properties"].get("ScheduleExpression", ""))
-            if rate.startswith("rate("):
-                number, unit = rate[5:-1].split()
-                self._every(int(number) * {"minute": 60, "hour": 3600, "day": 86400}[unit.rstrip("s")], name)
+        for rule in rules_of(self.stack):
+            if rule.every:
+                self._every(rule)
 
-    def _every(self, seconds: float, rule: str) -> None:
+    def _every(self, rule: Rule) -> None:
         def tick() -> None:
-            self._send(rule, {"source": "aws.events", "detail-type": "Scheduled Event", "id": rule}, 0)
-            self._every(seconds, rule)
+            if not self.idle.would_find_nothing(rule):
+                self._send(rule, {"source": "aws.events", "detail-type": "Scheduled Event", "id": rule.name}, 0)
+            self._every(rule)
 
-        self.clock.later(seconds, tick, background=True)
+        self.clock.later(rule.every, tick, background=True)
 
-    def _send(self, rule: str, event: Document, seconds: float) -> None:
-        for target in self.stack.template["Resources"][rule]["Properties"]["Targets"]:
-            queue = target["Arn"]["Fn::GetAtt"][0]
-            for function, each in self.stack.of_type("AWS::Serverless::Function").items():
-                for source in each["Properties"].get("Events", {}).values():
-                    if source["Properties"].get("Queue") == target["Arn"]:
-                        self._receive(queue, function, json.dumps(event), seconds)
+    def _send(self, rule: Rule, event: Document, seconds: float) -> None:
+        for queue in rule.queues:
+            self._receive(queue, json.dumps(event), seconds)
 
-    def _receive(self, queue: str, function: str, body: str, seconds: float, times: int = 1) -> None:
-        properties = self.stack.template["Resources"][queue]["Properties"]
-
+    def _receive(self, queue: Queue, body: str, seconds: float, times: int = 1) -> None:
         def take() -> None:
             try:
-                failed = self.invoke(function, batch(queue, body)).get("batchItemFailures")
+                failed = self.invoke(queue.function, batch(queue.name, body)).get("batchItemFailures")
             except TaskFailed:
                 failed = True
-            if failed and times < properties["RedrivePolicy"]["maxReceiveCount"]:
-                self._receive(queue, function, body, properties["VisibilityTimeout"], times + 1)
+            if failed and times < queue.tries:
+                self._receive(queue, body, queue.visibility, times + 1)
             elif failed:
-                self.dead[queue] += 1
+                self.dead[queue.name] += 1
 
         self.clock.later(seconds, take)
 
@@ -164,14 +173,11 @@ class Cloud:
     def invoke(self, name: str, payload: Any) -> Any:
         """Run a function by name or ARN; its errors as Lambda tells them to Step Functions."""
         name = name.rpartition("function:")[2].split(":")[0]
-        function = self.stack.functions[name]
-        module = importlib.import_module(function["Handler"].rpartition(".")[0])
-        variables, text = function["Environment"], json.dumps(payload)
-        before = {key: os.environ.get(key) for key in self._variables}
-        _replace_environment(dict.fromkeys(self._variables) | variables)
+        handler, text = _handler(self.stack.functions[name]["Handler"]), json.dumps(payload)
+        before, os.environ = os.environ, {**self.environment, **environments_of(self.stack)[name]}
         self.working.append(name)
         try:
-            return json.loads(json.dumps(module.handler(json.loads(text), Context(name))))
+            return json.loads(json.dumps(handler(json.loads(text), Context(name))))
         except Killed as error:
             raise TaskFailed("Lambda.Unknown", "the process ended") from error
         except Exception as error:
@@ -179,24 +185,18 @@ class Cloud:
             raise TaskFailed(type(error).__name__, cause) from error
         finally:
             self.working.pop()
-            _replace_environment(before)
-
-    @property
-    def _variables(self) -> set[str]:
-        return {key for each in self.stack.functions.values() for key in each["Environment"]}
+            os.environ = before  # noqa: B003 - the whole of it was replaced, nothing was added
 
     # -- calls to AWS
 
     def answer(self, caller: Any, model: Any, parameters: Document) -> Any:
         """Answer one call of a boto3 client, or let a fault strike."""
-        report = _VALIDATOR.validate(parameters, model.input_shape) if model.input_shape else None
-        if report and report.has_errors():
-            raise ParamValidationError(report=report.generate_report())
+        validate(model, parameters)
         service = caller.meta.service_model.service_id.hyphenize()
         asked = Asked(self.working[-1] if self.working else "", service, model.name, parameters, len(self.asked))
         self.asked.append(asked)
         striking = [each for each in self.faults if each.strikes(asked, self.clock.now)] if asked.function else []
-        request = _serialized(caller, model, parameters) if service == "app-mesh" else {}
+        request = serialized(caller, model, parameters) if service == "app-mesh" else {}
         for fault in striking:
             if fault.kind in ("stopped", "overtaken") and self.states.at_work:
                 self.states.stop_execution(self.states.at_work.arn)
@@ -231,18 +231,22 @@ class Cloud:
         return method(**asked.parameters)
 
     def _mesh(self, model: Any, request: Document) -> Any:
-        """Let mesh_api answer; in App Mesh's own mode it knows no If-Match."""
+        """Let mesh_api answer; in App Mesh's own mode it knows no If-Match.
+
+        What was read already since the mesh was last changed is not read again.
+        """
         headers = {key: value for key, value in request["headers"].items() if self.hosted or key != "If-Match"}
         url = f"https://mesh.example{request['url_path']}?{urlencode(request['query_string'])}"
-        sent = SimpleNamespace(method=request["method"], url=url, headers=headers, body=request["body"])
-        settings = MeshApiSettings(REGION, "MeshTable", "", "https://discover.example/", "lambda")
-        answer = mesh_api.serve(event_of(sent, OWNER, None, None), settings, self.store, OWNER)  # type: ignore[arg-type]
-        headers = {key.lower(): value for key, value in answer["headers"].items()}
-        response = {"status_code": answer["statusCode"], "headers": headers, "body": answer["body"].encode()}
-        parsed = _PARSER.parse(response, model.output_shape)
-        if answer["statusCode"] >= 300:
-            raise ClientError(parsed, model.name)
-        return parsed
+        if self._read_at != self.tables.writes["MeshTable"]:
+            self._read_at, self._read = self.tables.writes["MeshTable"], {}
+        if request["method"] != "GET" or url not in self._read:
+            sent = SimpleNamespace(method=request["method"], url=url, headers=headers, body=request["body"])
+            event = event_of(sent, OWNER, None, None)  # type: ignore[arg-type]
+            answer = mesh_api.serve(event, _SETTINGS, self.store, OWNER)
+            if request["method"] != "GET":
+                return parsed(model, answer)
+            self._read[url] = answer
+        return parsed(model, self._read[url])
 
     @property
     def hosted(self) -> bool:
@@ -302,12 +306,13 @@ def in_force(cloud: Cloud) -> Iterator[Cloud]:
         model = caller.meta.service_model.operation_model(operation_name)
         return cloud.answer(caller, model, api_params)
 
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
     disabled = logging.root.manager.disable
+    cloud.environment = {**os.environ, **_VARIABLES}
     with (
-        mock.patch.dict(os.environ, {**keys, "POWERTOOLS_METRICS_DISABLED": "true"}),
+        mock.patch("os.environ", cloud.environment),
         mock.patch("time.time", cloud.clock.time),
         mock.patch("botocore.client.BaseClient._make_api_call", call),
+        mock.patch("botocore.client.BaseClient.get_paginator", _paginator),
         redirect_stdout(io.StringIO()),  # metrics are printed
     ):
         logging.disable(logging.CRITICAL)
@@ -317,26 +322,10 @@ def in_force(cloud: Cloud) -> Iterator[Cloud]:
             logging.disable(disabled)
 
 
-def _replace_environment(variables: dict[str, str | None]) -> None:
-    for key, value in variables.items():
-        if value is None:
-            os.environ.pop(key, None)
-        else:
-            os.environ[key] = value
-
-
-def _matches(pattern: Any, event: Any) -> bool:
-    if isinstance(pattern, list):
-        return event in pattern
-    return isinstance(event, dict) and all(_matches(each, event.get(key)) for key, each in pattern.items())
-
-
-def _serialized(caller: Any, model: Any, parameters: Document) -> Document:
-    """Make of a call of the mesh's API what botocore would send, with the headers that the gateway adds."""
-    request: Document = _SERIALIZER.serialize_to_request(parameters, model)
-    name = f"before-call.app-mesh.{model.name}"
-    caller.meta.events.emit(name, model=model, params=request, request_signer=None, context={})
-    return request
+@cache
+def _handler(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def batch(queue: str, *bodies: str) -> Document:

@@ -1,6 +1,7 @@
 """DynamoDB's tables with `pk` and `sk`, in memory; a client of it can be called like botocore's."""
 
-import copy
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.cloud.expressions import Expression
 
 Item = dict[str, Any]
 Key = tuple[str, str]
+_PARTITION = re.compile(r"pk = (:\w+)")
 
 
 def refusal(code: str, operation: str, message: str = "", **more: Any) -> ClientError:
@@ -19,11 +21,20 @@ def refusal(code: str, operation: str, message: str = "", **more: Any) -> Client
     return ClientError({**answer, **more}, operation)  # type: ignore[arg-type]
 
 
+def copied(document: Any) -> Any:
+    """Copy a document of JSON's shapes; several times faster than `copy.deepcopy`."""
+    if isinstance(document, dict):
+        return {key: copied(each) for key, each in document.items()}
+    return [copied(each) for each in document] if isinstance(document, list) else document
+
+
 class Tables:
     """Some tables by name; operations by their boto3 names. Items are replaced, never changed."""
 
     def __init__(self, *names: str) -> None:
         self.tables: dict[str, dict[Key, Item]] = {name: {} for name in names}
+        self.writes: Counter[str] = Counter()
+        """How often each was written."""
 
     def get_item(self, TableName: str, Key: Item, **_: Any) -> dict[str, Any]:
         item = self.tables[TableName].get(_key(Key))
@@ -43,14 +54,19 @@ class Tables:
         return {"Attributes": self.tables[TableName][_key(Key)]}
 
     def query(self, TableName: str, KeyConditionExpression: str, **request: Any) -> dict[str, Any]:
-        found = [
-            item
-            for _, item in sorted(self.tables[TableName].items(), reverse=not request.get("ScanIndexForward", True))
-            if Expression(KeyConditionExpression, request).holds(item)
-        ]
+        wanted, items = Expression(KeyConditionExpression, request), self.tables[TableName].items()
+        first = _PARTITION.match(KeyConditionExpression)
+        if first:  # only a short cut: the condition is evaluated all the same
+            partition = request["ExpressionAttributeValues"][first[1]]["S"]
+            found = [each for each in items if each[0][0] == partition and wanted.holds(each[1])]
+        else:
+            found = [each for each in items if wanted.holds(each[1])]
+        found.sort(key=lambda each: each[0], reverse=not request.get("ScanIndexForward", True))
+        answer = [item for _, item in found]
         if "FilterExpression" in request:
-            found = [item for item in found if Expression(request["FilterExpression"], request).holds(item)]
-        return {"Items": found, "Count": len(found)}
+            wanted = Expression(request["FilterExpression"], request)
+            answer = [item for item in answer if wanted.holds(item)]
+        return {"Items": answer, "Count": len(answer)}
 
     def scan(self, TableName: str, **_: Any) -> dict[str, Any]:
         return {"Items": list(self.tables[TableName].values())}
@@ -88,13 +104,14 @@ class Tables:
             asked = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             old = {"Item": items[key]} if asked and key in items else {}
             raise refusal("ConditionalCheckFailedException", operation, "The conditional request failed", **old)
+        self.writes[table] += 1
         if verb == "Put":
-            items[key] = copy.deepcopy(dict(request["Item"]))
+            items[key] = copied(dict(request["Item"]))
         elif verb == "Delete":
             items.pop(key, None)
         elif verb == "Update":
             update = Expression(request["UpdateExpression"], request)
-            items[key] = copy.deepcopy(update.applied(items.get(key, {**request["Key"]})))
+            items[key] = copied(update.applied(items.get(key, {**request["Key"]})))
 
 
 def _key(item: Mapping[str, Any]) -> Key:

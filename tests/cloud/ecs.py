@@ -1,11 +1,10 @@
 """Amazon ECS: services whose deployments take time, may fail and are rolled back, and say so in events."""
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.cloud.clock import Clock
-from tests.cloud.dynamodb import refusal
+from tests.cloud.dynamodb import copied, refusal
 from tests.hosted_mesh import OWNER, REGION
 
 Document = dict[str, Any]
@@ -145,14 +144,14 @@ class Ecs:
     def describe_task_definition(self, taskDefinition: str, **_: Any) -> Document:
         if taskDefinition not in self.revisions:
             raise refusal("ClientException", "DescribeTaskDefinition", "Unable to describe task definition.")
-        revision = copy.deepcopy(self.revisions[taskDefinition])
+        revision = copied(self.revisions[taskDefinition])
         return {"tags": revision.pop("tags", []), "taskDefinition": revision}
 
     def register_task_definition(self, **request: Any) -> Document:
         family = request["family"]
         number = 1 + sum(each["family"] == family for each in self.revisions.values())
         arn = f"{ARN}:task-definition/{family}:{number}"
-        made = {**copy.deepcopy(request), "taskDefinitionArn": arn, "revision": number, "status": "ACTIVE"}
+        made = {**copied(request), "taskDefinitionArn": arn, "revision": number, "status": "ACTIVE"}
         self.revisions[arn] = made
         return self.describe_task_definition(arn)
 
@@ -172,7 +171,7 @@ class Ecs:
 
     def describe_tasks(self, tasks: list[str], **_: Any) -> Document:
         known = {task["taskArn"]: task for arn in self.services for task in self._tasks(arn)}
-        return {"tasks": [copy.deepcopy(known[arn]) for arn in tasks if arn in known], "failures": []}
+        return {"tasks": [copied(known[arn]) for arn in tasks if arn in known], "failures": []}
 
     def _service(self, name: str) -> Document | None:
         return next(
@@ -180,7 +179,7 @@ class Ecs:
         )
 
     def _shown(self, service: Document) -> Document:
-        shown = copy.deepcopy({key: value for key, value in service.items() if key not in ("running", "number")})
+        shown = copied({key: value for key, value in service.items() if key not in ("running", "number")})
         return {**shown, "runningCount": len(self._tasks(service["serviceArn"]))}
 
 

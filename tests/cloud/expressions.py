@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 Item = dict[str, Any]
@@ -14,10 +15,12 @@ class Expression:
     def __init__(self, text: str, request: Mapping[str, Any]) -> None:
         self.names: Mapping[str, str] = request.get("ExpressionAttributeNames", {})
         self.values: Mapping[str, Any] = request.get("ExpressionAttributeValues", {})
-        self.left = [token for token in _TOKENS.split(text) if token.strip()]
+        self.tokens = _tokens(text)
+        self.left: list[str] = []
 
     def holds(self, item: Item) -> bool:
         """Evaluate a condition."""
+        self.left = [*self.tokens]
         result = self._either(item)
         if self.left:
             raise NotImplementedError(f"the rest of a condition: {self.left}")
@@ -25,6 +28,7 @@ class Expression:
 
     def applied(self, item: Item) -> Item:
         """Carry out an update."""
+        self.left = [*self.tokens]
         changed: Item = {**item}
         verb = ""
         while self.left:
@@ -115,6 +119,11 @@ class Expression:
         found = self.left.pop(0)
         if found.upper() != token.upper():
             raise NotImplementedError(f"{found} where {token} is expected")
+
+
+@cache
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(token for token in _TOKENS.split(text) if token.strip())
 
 
 def _value(attribute: Mapping[str, Any]) -> Any:
