@@ -203,7 +203,7 @@ def answered(api, operation, requests, answer=None):
     """Answer an operation that moto lacks, and note what it was asked."""
 
     def note(params, **_):
-        requests.append(json.loads(params["body"]))
+        requests.append(json.loads(params["body"] or "{}"))
 
     send = partial(_answered, lambda: answer or {})
     name = api.meta.service_model.service_id.hyphenize()
