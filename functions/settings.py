@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+_VPC = re.compile(r"vpc-([0-9a-z]{8}|[0-9a-z]{17})")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Settings:
     trusted_organization: str | None
     share_resource_types: frozenset[str]
     share_sweep_minutes: int
+    service_network_vpcs: tuple[str, ...]
+    """VPCs of this account that are associated with service networks of VPC Lattice that come in a share."""
     shared_functions: tuple[str, ...]
     """Names of the functions by whose URLs a hosted mesh is reached."""
     aws_endpoint: str | None
@@ -95,6 +98,10 @@ class Settings:
         organization = env.get("TRUSTED_ORGANIZATION", "").strip() or None
         if organization is not None and not _ORGANIZATION.fullmatch(organization):
             raise InvalidSetting(f"TrustedOrganization: {organization!r} is not an organization's id, o-…")
+        vpcs = tuple(dict.fromkeys(_listed(env, "SERVICE_NETWORK_VPCS")))
+        for vpc in vpcs:
+            if not _VPC.fullmatch(vpc):
+                raise InvalidSetting(f"ServiceNetworkVpcs: {vpc!r} is not the id of a VPC, vpc-…")
         return cls(
             region=env["AWS_REGION"],
             mesh_endpoint=env.get("MESH_ENDPOINT") or None,
@@ -119,6 +126,7 @@ class Settings:
             trusted_organization=organization,
             share_resource_types=frozenset(_listed(env, "SHARE_RESOURCE_TYPES")),
             share_sweep_minutes=int(env.get("SHARE_SWEEP_MINUTES", "60")),
+            service_network_vpcs=vpcs,
             shared_functions=tuple(_listed(env, "SHARED_FUNCTIONS")),
             aws_endpoint=env.get("AWS_ENDPOINT_URL") or None,
         )

@@ -48,7 +48,7 @@ COMMANDS = {
         "accept-share": "accept an invitation of AWS RAM that waits for a person",
     }.items()},
     "policy": Command("meshift.policy", "say what a rollout policy means: when which weight, what it takes and costs"),
-    "mesh": Command("meshift.mapping.command", "draw a mesh as text or SVG: `meshift mesh map`"),
+    "mesh": Command("meshift.mesh", "draw a mesh (map), or say who has it (consumers)"),
     "doctor": Command("meshift.doctor.command", "say what is missing in this account for Meshift to work"),
     "fleet": Command("meshift.fleet", "bring all enrolled services to the wanted sidecar, in waves"),
     "import": Command("meshift.importing.command", "import a mesh into an App Mesh API such as Meshift's"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import InvalidCard
-from domain.sharing import SharedMesh
+from domain.sharing import CARD, SharedMesh
 
 LONGEST = 8192
 """Characters that an advanced parameter holds."""
@@ -55,6 +55,16 @@ def parse_card(document: Mapping[str, Any]) -> MeshCard:
         for name in ("api", "discovery")
     )
     return MeshCard(document["mesh"], document["owner"], document["region"], api, discovery)
+
+
+def shared_by_card(mesh: str, partition: str, region: str) -> SharedMesh:
+    """Say where the card of a mesh (NAME@OWNER) is.
+
+    >>> shared_by_card("apps@111122223333", "aws", "us-east-1").arn
+    'arn:aws:ssm:us-east-1:111122223333:parameter/meshift/meshes/apps'
+    """
+    name, _, owner = mesh.partition("@")
+    return SharedMesh(name, owner, f"arn:{partition}:ssm:{region}:{owner}:parameter/meshift/meshes/{name}", CARD)
 
 
 def check_card(text: str, shared: SharedMesh, region: str, aws_endpoint: str | None = None) -> MeshCard:

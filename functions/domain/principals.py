@@ -140,11 +140,11 @@ def losers(
     or unit is not known here: while the new principals name one, only accounts are listed that were principals by
     themselves.
 
-    >>> losers([("serviceC", "222222222222")], "111111111111", {"resolvedAccounts": ["222222222222"]}, NOBODY)
+    >>> losers([("serviceC", "222222222222")], "111111111111", {"accounts": ["222222222222"]}, NOBODY)
     {'222222222222': ['serviceC']}
     """
     stays: Collection[str] = after.accounts | {owner}
-    named = set(before.get("resolvedAccounts", []))
+    named = set(before.get("accounts", []))
     found: dict[str, list[str]] = {}
     for name, account in sorted(nodes):
         if account not in stays and (not after.organizations or account in named):

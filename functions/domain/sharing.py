@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-CARD, MESH = "ssm:Parameter", "appmesh:Mesh"
+CARD, MESH, NETWORK = "ssm:Parameter", "appmesh:Mesh", "vpc-lattice:ServiceNetwork"
+REFUSED, UNREADABLE, MISSING = "shared by nobody who is trusted", "shared, and cannot be read", "in no share any more"
+"""Why what was shared may have to be forgotten."""
 INVITATION_LIVES = timedelta(hours=12)
 """RAM user guide: only some types, none of which Meshift accepts by default, have longer."""
 LATE = timedelta(hours=3)
@@ -24,6 +26,12 @@ _ARN = re.compile(
 _NAMES = {
     CARD: re.compile(r"parameter/meshift/meshes/(?P<mesh>[A-Za-z0-9_.-]{1,255})"),
     MESH: re.compile(r"mesh/(?P<mesh>[^\s/@#]{1,255})"),
+    NETWORK: re.compile(r"servicenetwork/sn-[0-9a-z]{17}"),
+}
+_ONLY = {
+    CARD: "parameters /meshift/meshes/NAME",
+    MESH: "meshes mesh/NAME",
+    NETWORK: "service networks servicenetwork/sn-…",
 }
 _INVITATION = re.compile(r"resource-share-invitation/[A-Za-z0-9-]{1,64}")
 
@@ -129,8 +137,7 @@ def _unwanted(resource: Mapping[str, Any], sender: str, trust: Trust) -> str | N
         return f"{arn!r}, which {refused}"
     pattern = _NAMES.get(kind)
     if pattern and not pattern.fullmatch(_parsed(arn)["name"]):
-        only = "parameters /meshift/meshes/NAME" if kind == CARD else "meshes mesh/NAME"
-        return f"{arn!r}; only {only} are accepted"
+        return f"{arn!r}; only {_ONLY[kind]} are accepted"
     return None
 
 
@@ -169,13 +176,31 @@ def meshes_in(resources: Iterable[Mapping[str, Any]], sender: str) -> list[Share
     ...     "arn": "arn:aws:appmesh:us-east-1:111122223333:mesh/apps"}], "111122223333")]
     ['apps@111122223333']
     """
+    found = _named(resources, sender, (CARD, MESH))
+    return [SharedMesh(match["mesh"], sender, arn, kind) for arn, (kind, match) in found.items()]
+
+
+def networks_in(resources: Iterable[Mapping[str, Any]], sender: str) -> list[str]:
+    """List the ARNs of the sender's own service networks of VPC Lattice that a share holds.
+
+    >>> networks_in([{"type": "vpc-lattice:ServiceNetwork",
+    ...     "arn": "arn:aws:vpc-lattice:us-east-1:111122223333:servicenetwork/sn-0123456789abcdef0"}], "444455556666")
+    []
+    """
+    return list(_named(resources, sender, (NETWORK,)))
+
+
+def _named(
+    resources: Iterable[Mapping[str, Any]], sender: str, kinds: Iterable[str]
+) -> dict[str, tuple[str, re.Match[str]]]:
+    """Find the sender's own resources of these kinds whose names are right: kind and name by ARN."""
     found = {}
     for resource in resources:
         kind, parsed = str(resource.get("type")), _parsed(resource.get("arn"))
-        match = _NAMES[kind].fullmatch(parsed["name"]) if kind in _NAMES and parsed else None
+        match = _NAMES[kind].fullmatch(parsed["name"]) if kind in kinds and parsed else None
         if match and parsed["account"] == sender and parsed["service"] == kind.partition(":")[0]:
-            found[resource["arn"]] = SharedMesh(match["mesh"], sender, resource["arn"], kind)
-    return list(found.values())
+            found[resource["arn"]] = kind, match
+    return found
 
 
 def invitation_ends(invitation: Mapping[str, Any]) -> datetime | None:
@@ -188,3 +213,12 @@ def is_late(invitation: Mapping[str, Any], now: datetime, sweep_minutes: int) ->
     """Say whether a pending invitation must be announced once more: little time, or no further sweep, is left."""
     ends = invitation_ends(invitation)
     return ends is not None and ends - now < max(LATE, 2 * timedelta(minutes=sweep_minutes))
+
+
+def is_gone(missing_since: datetime, now: datetime, sweep_minutes: int) -> bool:
+    """Say whether what no share has held since then is not shared any more.
+
+    Two looks must have missed it, half a sweep apart at least: one alone may have got an answer that was not whole, and
+    RAM's events come in swarms.
+    """
+    return now - missing_since >= timedelta(minutes=sweep_minutes) / 2

@@ -30,7 +30,7 @@ class MeshPrincipals:
 
     def _send(self, method: str, body: str | None = None) -> dict[str, Any]:
         request = AWSRequest(method, self._url, data=body, headers={"content-type": "application/json"})
-        credentials = boto3.Session().get_credentials()
+        credentials = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
         if credentials is None:
             raise RuntimeError("the function has no credentials to sign with")
         SigV4Auth(credentials.get_frozen_credentials(), *self._sign).add_auth(request)

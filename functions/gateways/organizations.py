@@ -63,8 +63,14 @@ def organization_of(account: str) -> str | None:
 
 def own_organization() -> str | None:
     """Return the id of the organization that this account is in; None is "in none", or not known. Raises Busy."""
+    found = describe_own()
+    return str(found["Id"]) if found else None
+
+
+def describe_own() -> dict[str, Any] | None:
+    """Return the organization that this account is in, as DescribeOrganization shows it; see `own_organization`."""
     found = _told("describe_organization")
-    return str(found["Organization"]["Id"]) if found else None
+    return found["Organization"] if found else None
 
 
 def _told(operation: str, **asked: str) -> dict[str, Any] | None:

@@ -5,6 +5,8 @@ from typing import Any
 from gateways.clients import client
 
 SELF = "SELF"
+THERE = ("ASSOCIATED", "ASSOCIATING")
+"""The states of a principal who has a share, or is invited to it."""
 
 
 def find(name: str) -> str | None:
@@ -27,11 +29,17 @@ def create(name: str, resource: str, principals: tuple[str, ...], external: bool
 
 def principals_of(share: str) -> set[str]:
     """Return the principals of a share who have it, or are invited to it."""
+    return {name for name, status in states_of(share).items() if status in THERE}
+
+
+def states_of(share: str) -> dict[str, str]:
+    """Return all principals that RAM knows of a share, and the state of each: ASSOCIATED, ASSOCIATING (invited), …"""
     pages = client("ram").get_paginator("get_resource_share_associations").paginate(
         associationType="PRINCIPAL", resourceShareArns=[share]
     )  # fmt: skip
     found: list[dict[str, Any]] = [each for page in pages for each in page.get("resourceShareAssociations", [])]
-    return {each["associatedEntity"] for each in found if each["status"] in ("ASSOCIATED", "ASSOCIATING")}
+    found.sort(key=lambda each: each["status"] in THERE)  # one who was taken out and put in again has several
+    return {each["associatedEntity"]: each["status"] for each in found}
 
 
 def allow_external(share: str, external: bool) -> None:
@@ -54,3 +62,8 @@ def take_away(share: str, principals: set[str]) -> None:
 def delete(share: str) -> None:
     """Delete a share."""
     client("ram").delete_resource_share(resourceShareArn=share)
+
+
+def enable_organization() -> bool:
+    """Let RAM share inside the organization of this account, its management account; say whether RAM did."""
+    return bool(client("ram").enable_sharing_with_aws_organization().get("returnValue"))

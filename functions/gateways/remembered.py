@@ -169,10 +169,6 @@ class Remembered(Table):
         """Remember where another account's hosted mesh (NAME@OWNER) is found."""
         self._remember("meshes", mesh, json.dumps(card))
 
-    def forget_card(self, mesh: str) -> None:
-        """Forget the card of a mesh that is not shared any more."""
-        client("dynamodb").delete_item(TableName=self._name, Key=key("meshes", mesh))
-
     def _remember(self, pk: str, sk: str, value: str, **more: Any) -> None:
         self._put({**key(pk, sk), "value": {"S": value}, "at": {"S": now()}, **more})
 

@@ -5,7 +5,7 @@ from typing import Any
 from domain.errors import InvalidRequest, NotFound
 from gateways import ram
 from gateways.remembered import Remembered
-from handlers.use_shares import USED
+from handlers.refused_shares import USED
 from settings import Settings
 
 

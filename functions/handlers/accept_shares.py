@@ -74,21 +74,12 @@ def _answer(invitation: Document, settings: Settings, waiting: list[Document], a
         return
     if verdict.accept:
         metrics.add_metric(f"Share{decision.title()}", MetricUnit.Count, 1)
-        _tell_of_networks(invitation, resources, settings)
     else:
         metrics.add_metric("ShareRefused", MetricUnit.Count, 1 if known is None else 0)
         late = "soon expires" if decision == LATE else "waits for you"
         announcements.notify(settings.topic_arn, f"Meshift: a share {late}", _told(invitation, verdict.reason))
     # Remembered last: rather announced twice than never.
     table.remember_invitation(arn, decision, verdict.reason)
-
-
-def _tell_of_networks(invitation: Document, resources: list[Document], settings: Settings) -> None:
-    """Announce service networks of VPC Lattice: which VPCs they are for is a person's decision."""
-    networks = [each["arn"] for each in resources if each["type"] == "vpc-lattice:ServiceNetwork"]
-    if networks:
-        what = {"sender": invitation["senderAccountId"], "networks": networks, "toDo": "associate your VPCs with them"}
-        announcements.notify(settings.topic_arn, "Meshift: a service network is shared with you", what)
 
 
 def _close(invitation: Document, settings: Settings, table: Remembered) -> None:

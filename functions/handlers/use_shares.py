@@ -1,4 +1,4 @@
-"""What other accounts share with this one is used: cards are read, and services that waited for a mesh set free.
+"""What other accounts share with this one is used: cards are read, VPCs associated, services that waited set free.
 
 A share that came without an invitation, as inside an organization, is judged as an invitation is; one that a person
 accepted through `operate` is used as he wished. Part of accept_shares.
@@ -7,98 +7,75 @@ accepted through `operate` is used as he wished. Part of accept_shares.
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-
-from domain.errors import InvalidCard, NotFound
-from domain.mesh_cards import check_card
-from domain.sharing import CARD, SharedMesh, judge_received, meshes_in, sender_of
-from gateways import announcements, organizations, ram
-from gateways.mesh_cards import read_card
+from domain.errors import NotFound
+from domain.sharing import MISSING, REFUSED, UNREADABLE, judge_received, meshes_in, networks_in, sender_of
+from gateways import organizations, ram
 from gateways.remembered import Remembered
+from gateways.shared import MESHES, NETWORKS, Shared
+from handlers.refused_shares import USED, refuse
+from handlers.shared_meshes import lose_mesh, use_mesh
+from handlers.shared_networks import lose_network, use_network
 from handlers.sweep import sweep
-from observability import logger, metrics
 from settings import Settings
 
 Document = dict[str, Any]
-USED, UNUSED = "USED", "UNUSED"
+_LOSE = {MESHES: lose_mesh, NETWORKS: lose_network}
 
 
 def use_shares(event: Document, settings: Settings, accepted: set[str]) -> Document:
     """Look at all shares; `accepted` are those (ARNs) that were accepted just now and must be there.
 
-    What cannot be seen yet comes again with the batch. Cards of meshes that are shared no more are forgotten.
+    What cannot be seen yet comes again with the batch. What is not shared any more is forgotten.
     """
-    received, remembered = ram.list_received(), Remembered(settings.rollout_table)
+    received, shared = ram.list_received(), Shared(settings.rollout_table)
+    known = {kind: shared.known(kind) for kind in _LOSE}
     internal = cache(ram.list_internal_shares)
-    shared: set[str] = set()
+    held: dict[str, set[str]] = {}
+    lost: dict[str, str] = {}
 
     def use(share: Document) -> None:
         arn, resources = share["share"], share["resources"]
         if not resources:
             raise NotFound(f"share {arn} was accepted, and nothing of it is there yet")
-        if _is_used(arn, resources, settings, internal):
-            for mesh in meshes_in(resources, sender_of(arn)):
-                shared.add(mesh.id)
-                _set_free(mesh, arn in accepted, settings)
+        meshes, networks = meshes_in(resources, sender_of(arn)), networks_in(resources, sender_of(arn))
+        # Whatever fails from here on, nothing of it is missing.
+        held[arn] = {mesh.id for mesh in meshes} | set(networks)
+        reason = _refusal(arn, resources, settings, internal) if held[arn] else ""
+        if reason:
+            lost.update(dict.fromkeys(held.pop(arn), REFUSED))
+            refuse(arn, "a mesh" if meshes else "a service network", reason, settings)
+            return
+        for mesh in meshes:
+            if not use_mesh(mesh, arn in accepted, settings):
+                held[arn].discard(mesh.id)
+                lost[mesh.id] = UNREADABLE
+        for network in networks:
+            use_network(network, settings)
 
     shares = [{"share": arn, "resources": received.get(arn, [])} for arn in sorted(received.keys() | accepted)]
-    again = sweep(event, shares, use, "share")
-    for mesh in set(remembered.cards()) - shared if not again["batchItemFailures"] else ():
-        remembered.forget_card(mesh)
-        logger.warning("A mesh is not shared any more", mesh=mesh)
-        lost = {"mesh": mesh, "reason": "its share is gone; what this account made there stays, but gets no news"}
-        announcements.notify(settings.topic_arn, "Meshift: a mesh is not shared any more", lost)
-    return again
+    used = sweep(event, shares, use, "share")
+    present = set().union(*held.values())
+
+    def settle(each: Document) -> None:
+        kind, name = each["kind"], each["name"]
+        missed = known[kind][name]
+        if name not in present:
+            _LOSE[kind](name, missed, lost.get(name, MISSING), settings)
+        elif missed:
+            shared.find_again(kind, name)
+
+    settled = sweep(event, [{"kind": kind, "name": name} for kind in known for name in known[kind]], settle, "name")
+    return used if used["batchItemFailures"] else settled
 
 
-def _is_used(arn: str, resources: list[Document], settings: Settings, internal: Any) -> bool:
-    """Decide on one share, and announce once that it holds a mesh which is not used."""
-    trust, remembered = settings.trust, Remembered(settings.rollout_table)
-    sender, known = sender_of(arn), remembered.share(arn)
-    if not meshes_in(resources, sender):
-        return False
+def _refusal(arn: str, resources: list[Document], settings: Settings, internal: Any) -> str:
+    """Say why a share is not used; empty when it is."""
+    trust, known, sender = settings.trust, Remembered(settings.rollout_table).share(arn), sender_of(arn)
     if known and known[0] == USED:
-        return True
+        return ""
     organization = None
     if trust.organization is not None and not trust.knows(sender):
         inside = arn in internal()
         organization = organizations.own_organization() if inside else organizations.organization_of(sender)
     verdict = judge_received(arn, resources, trust, organization)
-    if not verdict.accept:
-        _refuse(arn, verdict.reason, settings)
-    return verdict.accept
-
-
-def _set_free(mesh: SharedMesh, is_new: bool, settings: Settings) -> None:
-    """Learn where a hosted mesh is found, and let services that waited for it go on."""
-    remembered = Remembered(settings.rollout_table)
-    if settings.hosted != (mesh.type == CARD):
-        return
-    if settings.hosted:
-        try:
-            card = check_card(read_card(mesh.arn), mesh, settings.region, settings.aws_endpoint).document()
-        except NotFound as error:
-            if is_new:
-                raise
-            logger.warning("A mesh card cannot be read", card=mesh.arn, reason=str(error))
-            return
-        except InvalidCard as error:
-            remembered.forget_card(mesh.id)
-            _refuse(mesh.arn, str(error), settings)
-            return
-        if remembered.card(mesh.id) != card:
-            remembered.remember_card(mesh.id, card)
-            logger.info("A mesh is known", mesh=mesh.id, card=card)
-    remembered.free_waiting(mesh.id)
-
-
-def _refuse(arn: str, reason: str, settings: Settings) -> None:
-    """Announce once for each reason that a share, or the card in it, is not used."""
-    remembered = Remembered(settings.rollout_table)
-    if remembered.share(arn) == (UNUSED, reason):
-        return
-    logger.warning(UNUSED, share=arn, reason=reason)
-    metrics.add_metric("ShareRefused", MetricUnit.Count, 1)
-    what = {"share": arn, "sender": sender_of(arn), "reason": reason}
-    announcements.notify(settings.topic_arn, "Meshift: a mesh that is shared is not used", what)
-    remembered.remember_share(arn, UNUSED, reason)
+    return "" if verdict.accept else verdict.reason

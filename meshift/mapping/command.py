@@ -11,7 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from domain.errors import NotFound
 from gateways.clients import error_code
+from gateways.mesh import card_of
 from meshift.errors import DONE, BadInput, Failed
 from meshift.importing.descriptions import describe as description_of
 from meshift.importing.descriptions import names_in
@@ -21,21 +23,19 @@ from meshift.mapping.picture import draw
 from meshift.mapping.text import lines
 from meshift.options import add_aws, add_json, use_aws
 from meshift.stack import read_stack
+from settings import Settings
 
+SAYS = "draw a mesh: virtual services, their routes and weights, virtual nodes and what they call"
 _AT_ONCE = 8
 Connect = Callable[[str | None, str, str | None, str | None], Any]
 
 
-def describe(found: argparse.ArgumentParser, _: str) -> None:
+def describe(found: argparse.ArgumentParser) -> None:
     """Add the options."""
-    says = "draw a mesh: virtual services, their routes and weights, virtual nodes and what they call"
-    drawn = found.add_subparsers(dest="verb", metavar="map", required=True).add_parser(
-        "map", help=says, description=says
-    )
-    drawn.add_argument("mesh", nargs="?", help="mesh, or mesh@owner; default: the stack's (MeshName)")
-    drawn.add_argument("--svg", type=Path, metavar="FILE", help="draw it into a file as SVG")
-    add_aws(drawn)
-    add_json(drawn)
+    found.add_argument("mesh", nargs="?", help="mesh, or mesh@owner; default: the stack's (MeshName)")
+    found.add_argument("--svg", type=Path, metavar="FILE", help="draw it into a file as SVG")
+    add_aws(found)
+    add_json(found)
 
 
 def run(options: argparse.Namespace, connect: Connect = connect) -> int:
@@ -45,9 +45,8 @@ def run(options: argparse.Namespace, connect: Connect = connect) -> int:
     mesh = options.mesh or stack.parameters.get("MeshName")
     if not mesh:
         raise BadInput(f"stack {stack.name} has no mesh of its own; name one")
-    settings = stack.settings
-    url = os.environ.get(ENDPOINT_VARIABLE) or settings.mesh_endpoint
-    client = connect(url, settings.mesh_signing_name or "appmesh", options.region, options.profile)
+    url, signing_name = where(mesh, stack.settings)
+    client = connect(url, signing_name, options.region, options.profile)
     found = read(client, mesh)
     if options.svg:
         write(options.svg, draw(found))
@@ -56,6 +55,21 @@ def run(options: argparse.Namespace, connect: Connect = connect) -> int:
     elif not options.svg:
         print("\n".join(lines(found)))
     return DONE
+
+
+def where(mesh: str, settings: Settings) -> tuple[str | None, str]:
+    """Say where a mesh's API is, and what requests to it are signed for.
+
+    Of a hosted mesh of another account (NAME@OWNER) its card says so, if it is shared with this one.
+    """
+    name, _, owner = mesh.partition("@")
+    if owner and settings.hosted and owner != settings.state_machine_arn.split(":")[4]:
+        try:
+            api = card_of({"mesh": name, "meshOwner": owner}, settings).api
+        except NotFound as error:
+            raise Failed(f"{error}; meshift doctor and the topic say which shares wait") from error
+        return api.url, api.signing_name
+    return os.environ.get(ENDPOINT_VARIABLE) or settings.mesh_endpoint, settings.mesh_signing_name or "appmesh"
 
 
 def read(client: Any, mesh: str) -> MeshMap:

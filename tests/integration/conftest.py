@@ -1,6 +1,7 @@
 """Meshift's functions on moto: fast, in process, one account."""
 
 import json
+import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
 from gateways.clients import client
-from handlers import recover_rollout
+from handlers import accept_shares, recover_rollout
 from tests.hosted_mesh import Body, hosted_mesh
 from tests.polls import Discovery, make_tutorial
-from tests.shapes import TAGS, route_spec, task_definition, tasks
+from tests.ram import answered_ram
+from tests.shapes import OWNER, TAGS, event, route_spec, task_definition, tasks
 
 REGION = "us-east-1"
 
@@ -201,7 +203,7 @@ def answered(api, operation, requests, answer=None):
     """Answer an operation that moto lacks, and note what it was asked."""
 
     def note(params, **_):
-        requests.append(json.loads(params["body"]))
+        requests.append(json.loads(params["body"] or "{}"))
 
     send = partial(_answered, lambda: answer or {})
     name = api.meta.service_model.service_id.hyphenize()
@@ -241,3 +243,44 @@ def recover(context, *messages):
     recover_rollout.handler(batch(*messages), context)
     with mock.patch("time.time", return_value=time.time() + 100):
         return recover_rollout.handler(batch(*messages), context)
+
+
+@pytest.fixture
+def ram(aws, monkeypatch):
+    """RAM as account 123456789012 sees it, which trusts OWNER and hosts its meshes."""
+    monkeypatch.setenv("TRUSTED_ACCOUNTS", OWNER)
+    monkeypatch.setenv("SHARE_RESOURCE_TYPES", "appmesh:Mesh,ssm:Parameter,vpc-lattice:ServiceNetwork")
+    monkeypatch.setenv("CONTROL_PLANE", "hosted")
+    monkeypatch.setattr("time.sleep", lambda _: None)  # botocore's retries
+    with answered_ram("123456789012") as found:
+        yield found
+
+
+@pytest.fixture
+def mail(aws):
+    """What people are told: all messages so far."""
+    queue = client("sqs").create_queue(QueueName="mail")["QueueUrl"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    client("sns").subscribe(TopicArn=os.environ["TOPIC_ARN"], Protocol="sqs", Endpoint=arn)
+    seen = []
+
+    def read():
+        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for each in messages:
+                body = json.loads(each["Body"])
+                seen.append((body["Subject"], json.loads(body["Message"])))
+                client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"])
+        return seen
+
+    return read
+
+
+@pytest.fixture
+def look(context):
+    """Let accept_shares look; whether it wants to look again."""
+    share_event = event("ram-resource-share-association")
+
+    def send(*bodies):
+        return bool(accept_shares.handler(batch(*(bodies or [share_event])), context)["batchItemFailures"])
+
+    return send

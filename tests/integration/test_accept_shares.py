@@ -1,8 +1,7 @@
 """accept_shares against local AWS's RAM: who is accepted, what is used, what is told, whatever fails on the way."""
 
 import json
-import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -10,55 +9,12 @@ from botocore.exceptions import ClientError
 from domain.sharing import INVITATION_LIVES
 from gateways.clients import client
 from gateways.remembered import Remembered
-from handlers.accept_shares import handler
 from observability import metrics
-from tests.integration.conftest import batch
-from tests.ram import answered_ram, card, card_arn
-from tests.shapes import OWNER, STRANGER, event
+from tests.ram import card, card_arn
+from tests.shapes import OWNER, STRANGER
 
-SHARE_EVENT = event("ram-resource-share-association")
 OWN, MESH = "123456789012", f"apps@{OWNER}"
 ORGANIZATION = "o-abcdefghij"
-
-
-@pytest.fixture
-def ram(aws, monkeypatch):
-    """RAM as account OWN sees it, which trusts OWNER and hosts its meshes."""
-    monkeypatch.setenv("TRUSTED_ACCOUNTS", OWNER)
-    monkeypatch.setenv("SHARE_RESOURCE_TYPES", "appmesh:Mesh,ssm:Parameter,vpc-lattice:ServiceNetwork")
-    monkeypatch.setenv("CONTROL_PLANE", "hosted")
-    monkeypatch.setattr("time.sleep", lambda _: None)  # botocore's retries
-    with answered_ram(OWN) as found:
-        yield found
-
-
-@pytest.fixture
-def mail(aws):
-    """What people are told: all messages so far."""
-    queue = client("sqs").create_queue(QueueName="mail")["QueueUrl"]
-    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    client("sns").subscribe(TopicArn=os.environ["TOPIC_ARN"], Protocol="sqs", Endpoint=arn)
-    seen = []
-
-    def read():
-        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-            for each in messages:
-                body = json.loads(each["Body"])
-                seen.append((body["Subject"], json.loads(body["Message"])))
-                client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"])
-        return seen
-
-    return read
-
-
-@pytest.fixture
-def look(context):
-    """Let the function look; whether it wants to look again."""
-
-    def send(*bodies):
-        return bool(handler(batch(*(bodies or [SHARE_EVENT])), context)["batchItemFailures"])
-
-    return send
 
 
 @pytest.fixture
@@ -311,6 +267,104 @@ def test_nothing_is_forgotten_while_shares_cannot_be_listed(ram, look):
     assert remembered().cards() == [MESH]
 
 
+def half_a_sweep_later(aws):
+    """Let what was missed have been missed half an hour earlier."""
+    for item in aws("dynamodb").scan(TableName="rollouts")["Items"]:
+        if "missedAt" in item:
+            earlier = datetime.fromisoformat(item["missedAt"]["S"]) - timedelta(minutes=30)
+            aws("dynamodb").put_item(TableName="rollouts", Item={**item, "missedAt": {"S": earlier.isoformat()}})
+
+
+@pytest.fixture
+def partial(ram):
+    """Let RAM list less than there is, and all of it again: `partial(True)`, `partial(False)`."""
+
+    def switch(on):
+        if on:
+            ram.ram.ListResources = lambda *_: {"resources": []}
+        else:
+            del ram.ram.ListResources
+
+    return switch
+
+
+def test_one_answer_of_ram_that_is_not_whole_forgets_no_mesh_whose_card_can_be_read(ram, look, mail, aws, partial):
+    ram.share_card()
+    ram.share_card(mesh="other")
+    look()
+    known = aws("dynamodb").scan(TableName="rollouts")["Items"]
+    partial(True)
+    for _ in range(3):  # events come in swarms
+        assert not look()
+    assert sorted(remembered().cards()) == [MESH, f"other@{OWNER}"]
+    partial(False)
+    half_a_sweep_later(aws)
+    assert not look()
+    assert aws("dynamodb").scan(TableName="rollouts")["Items"] == known
+    partial(True)
+    look()
+    assert sorted(remembered().cards()) == [MESH, f"other@{OWNER}"]
+    assert mail() == []
+
+
+def test_a_mesh_that_two_sweeps_do_not_find_is_forgotten_though_its_card_can_be_read(ram, look, mail, aws, partial):
+    ram.share_card()
+    look()
+    partial(True)
+    look()
+    half_a_sweep_later(aws)
+    look()
+    assert remembered().cards() == []
+    ((subject, told),) = mail()
+    assert (subject, told["mesh"]) == ("Meshift: a mesh is not shared any more", MESH)
+    assert "in no share any more" in told["reason"]
+
+
+def test_a_mesh_in_no_share_whose_card_lies_by_now_is_forgotten_at_once(ram, look, partial):
+    ram.share_card()
+    look()
+    partial(True)
+    ram.cards[card_arn()] = json.dumps({**card(), "owner": STRANGER})
+    look()
+    assert remembered().cards() == []
+
+
+def test_a_mesh_that_is_shared_and_whose_card_is_gone_is_forgotten_by_the_second_sweep(ram, look, aws):
+    ram.share_card()
+    look()
+    del ram.cards[card_arn()]
+    look()
+    assert remembered().cards() == [MESH]
+    half_a_sweep_later(aws)
+    look()
+    assert remembered().cards() == []
+
+
+def test_whom_the_stack_trusts_no_more_has_his_mesh_forgotten_at_once(ram, look, mail, monkeypatch):
+    ram.share_card()
+    look()
+    monkeypatch.setenv("TRUSTED_ACCOUNTS", STRANGER)
+    look()
+    assert remembered().cards() == []
+    assert {subject for subject, _ in mail()} == {
+        "Meshift: a mesh that is shared is not used",
+        "Meshift: a mesh is not shared any more",
+    }
+
+
+def test_a_share_that_cannot_be_judged_now_keeps_its_mesh_and_holds_up_the_end_of_no_other(ram, look, monkeypatch):
+    """A stuck share must not keep alive what is not shared any more."""
+    kept, gone = ram.share_card(mesh="kept"), ram.share_card(mesh="gone")
+    look()
+    monkeypatch.setenv("TRUSTED_ACCOUNTS", "")
+    monkeypatch.setenv("TRUSTED_ORGANIZATION", ORGANIZATION)
+    ram.unshare(gone)
+    ram.failing["ListPrincipals"] = ["ThrottlingException"] * 3
+    assert look()
+    assert ram.status(kept) == "ACCEPTED"
+    assert remembered().cards() == [f"kept@{OWNER}"]
+
+
 def test_a_share_without_an_invitation_is_judged_the_same(ram, look, mail):
     ram.cards = {card_arn(account): json.dumps(card(account)) for account in (OWNER, STRANGER)}
     ram.share_inside(OWNER, [card_arn()])
@@ -406,13 +460,3 @@ def test_a_service_that_waits_for_a_mesh_that_is_there_already_goes_on_at_the_ne
     wait_for_mesh(f"apps@{STRANGER}")
     look()
     assert waiting() == [f"apps@{STRANGER}#arn:aws:ecs:us-east-1:{OWN}:service/apps/gone"]
-
-
-def test_a_service_network_is_accepted_and_announced_for_its_vpcs_are_a_persons_decision(ram, look, mail):
-    network = f"arn:aws:vpc-lattice:us-east-1:{OWNER}:servicenetwork/sn-1"
-    share = ram.share(OWNER, [network])
-    look()
-    look()
-    assert ram.status(share) == "ACCEPTED"
-    ((subject, told),) = mail()
-    assert (subject, told["networks"]) == ("Meshift: a service network is shared with you", [network])

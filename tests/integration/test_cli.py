@@ -9,13 +9,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from gateways.clients import client
+from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
 from handlers import operate
 from meshift.command import COMMANDS, main
 from meshift.doctor.of_stack import OF_HOSTED, OUTPUTS
 from tests.integration.conftest import answered
-from tests.shapes import SUBJECT
+from tests.ram import card
+from tests.shapes import OWNER, SUBJECT
 from tests.template import template
 
 CLAIM = "apps", SUBJECT["virtualService"], "arn:aws:states:us-east-1:123456789012:execution:rollout:ecs-svc-1-1"
@@ -311,6 +313,93 @@ def test_a_mesh_is_drawn_as_text_and_into_a_file(stack, tutorial, run, capsys, t
     assert json.loads(capsys.readouterr().out)["services"][0]["name"] == "serviceb.apps.local"
     assert main(["mesh", "map", "--svg", str(tmp_path / "none" / "x.svg")], connect=connect) == 2
     assert "x.svg cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.fixture
+def in_hosted(aws, stack):
+    """A stack that hosts its meshes itself, and knows the mesh of another account."""
+    outputs = {each["OutputKey"]: {"Value": each["OutputValue"]} for each in stack.describe_stacks(
+        StackName="meshift")["Stacks"][0]["Outputs"]}  # fmt: skip
+    body = {
+        "Parameters": {"ControlPlane": {"Type": "String"}},
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {**outputs, "MeshApiUrl": {"Value": "https://own.lambda-url.us-east-1.on.aws/"}},
+    }
+    parameters = [{"ParameterKey": "ControlPlane", "ParameterValue": "hosted"}]
+    aws("cloudformation").create_stack(StackName="hosted", TemplateBody=json.dumps(body), Parameters=parameters)
+    theirs = card(url="https://theirs.lambda-url.us-east-1.on.aws/")
+    Remembered("rollouts").remember_card(f"apps@{OWNER}", theirs)
+
+
+def test_the_map_of_another_accounts_mesh_is_asked_where_its_card_says(in_hosted, tutorial, run, capsys, monkeypatch):
+    """Whatever AWS's usual variable says of one's own."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_APP_MESH", "https://variable.lambda-url.us-east-1.on.aws/")
+    asked = []
+
+    def connect(url, signing_name, *_):
+        asked.append((url, signing_name))
+        return tutorial
+
+    assert main(["mesh", "map", f"apps@{OWNER}", "--stack", "hosted"], connect=connect) == 0
+    assert f"mesh apps@{OWNER}\n\nserviceb.apps.local" in capsys.readouterr().out
+    assert asked == [("https://theirs.lambda-url.us-east-1.on.aws/", "lambda")]
+    for own in ("apps", "apps@123456789012"):
+        main(["mesh", "map", own, "--stack", "hosted"], connect=connect)
+    assert asked[1:] == [("https://variable.lambda-url.us-east-1.on.aws/", "lambda")] * 2
+    capsys.readouterr()
+    run("mesh", "map", f"other@{OWNER}", "--stack", "hosted", code=1)
+    assert f"mesh other@{OWNER} is not shared with this account" in run.err
+
+
+def test_consumers_are_told_of_hosted_meshes_only(stack, run):
+    run("mesh", "consumers", code=2)
+    assert "hosts no meshes (ControlPlane is appmesh)" in run.err
+
+
+ENABLE = ("mesh", "enable-organization-sharing")
+
+
+@pytest.fixture
+def enabled(aws):
+    """How often RAM was asked to share inside the organization."""
+    asked = []
+    aws("ram").meta.events.register(
+        "before-call.ram.EnableSharingWithAwsOrganization", note := lambda **_: asked.append(1)
+    )
+    yield asked
+    aws("ram").meta.events.unregister("before-call.ram.EnableSharingWithAwsOrganization", note)
+
+
+def test_sharing_inside_the_organization_is_enabled_by_its_management_account_and_twice_is_once(aws, run, enabled):
+    organization = aws("organizations").create_organization(FeatureSet="ALL")["Organization"]["Id"]
+    assert f"inside {organization}. Nothing was changed; repeat with --yes." in run(*ENABLE)
+    assert enabled == []
+    for _ in range(2):
+        assert run(*ENABLE, "--yes") == f"AWS RAM shares inside {organization} without invitations\n"
+    assert len(enabled) == 2
+    found = json.loads(run(*ENABLE, "--yes", "--json"))
+    assert found == {"organization": organization, "managementAccount": "123456789012", "enabled": True}
+
+
+def test_a_member_account_is_told_which_one_may(aws, run, enabled):
+    organization = {"Organization": {"Id": "o-abcdefghij", "MasterAccountId": OWNER}}
+    with answered(aws("organizations"), "DescribeOrganization", [], organization):
+        run(*ENABLE, "--yes", code=1)
+    assert f"123456789012 is a member of o-abcdefghij; this is for its management account, {OWNER}" in run.err
+    assert enabled == []
+
+
+def test_an_account_in_no_organization_enables_nothing(aws, run, enabled):
+    run(*ENABLE, "--yes", code=1)
+    assert "account 123456789012 is in no organization" in run.err
+    assert enabled == []
+
+
+def test_what_ram_does_not_do_is_said(aws, run):
+    aws("organizations").create_organization(FeatureSet="ALL")
+    with answered(aws("ram"), "EnableSharingWithAwsOrganization", [], {"returnValue": False}):
+        run(*ENABLE, "--yes", code=1)
+    assert "did not enable sharing" in run.err
 
 
 def levels(run):

@@ -6,6 +6,7 @@ import os
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from urllib.parse import parse_qs
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -14,6 +15,7 @@ from gateways import mesh_principals
 from gateways.clients import client
 from gateways.mesh import _client
 from handlers.share_mesh import handler
+from meshift.command import main
 from tests.hosted_mesh import URL, Body, event_of
 from tests.ram import answered_ram, card_arn
 from tests.shapes import CONSUMER, STRANGER
@@ -228,3 +230,91 @@ def test_another_name_takes_nothing_from_the_new_mesh_when_the_old_one_goes(ram,
     assert ask("Delete", CONSUMER, mesh="apps") == ("SUCCESS", "")
     assert [callers(name) for name in FUNCTIONS] == [{CONSUMER}] * 2
     assert principals(hosted) == []
+
+
+@pytest.fixture
+def run(aws, api, hosted, capsys):
+    """Run `meshift mesh consumers` on a stack that shares the mesh; gives its exit code and what it says."""
+    machine = f"arn:aws:states:us-east-1:{OWN}:stateMachine:rollout"
+    body = {
+        "Parameters": {"ControlPlane": {"Type": "String"}, "ShareMesh": {"Type": "String"}},
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {"MeshApiUrl": {"Value": URL}, "RolloutStateMachineArn": {"Value": machine}},
+    }
+    parameters = [
+        {"ParameterKey": name, "ParameterValue": value}
+        for name, value in {"ControlPlane": "hosted", "ShareMesh": "apps"}.items()
+    ]
+    aws("cloudformation").create_stack(StackName="meshift", TemplateBody=json.dumps(body), Parameters=parameters)
+
+    def run(*more):
+        code = main(["mesh", "consumers", *more], connect=lambda *_: hosted.client(OWN))
+        out = capsys.readouterr()
+        return code, out.out or out.err
+
+    return run
+
+
+def join(hosted, account, *names):
+    spec = {
+        "listeners": [{"portMapping": {"port": 80, "protocol": "http"}}],
+        "serviceDiscovery": {"dns": {"hostname": "c.apps.local"}},
+    }
+    for name in names:
+        hosted.client(account).create_virtual_node(meshName="apps", meshOwner=OWN, virtualNodeName=name, spec=spec)
+
+
+def test_the_command_says_before_who_would_lose_what_and_the_announcement_says_the_same(ram, hosted, ask, run):
+    ask("Create", CONSUMER, STRANGER)
+    join(hosted, CONSUMER, "checkout", "checkoutv2")
+    join(hosted, STRANGER, "theirs")
+    code, said = run("--json", "--without", CONSUMER)
+    found = json.loads(said)
+    assert (code, found["losing"]) == (0, {CONSUMER: {CONSUMER: ["checkout", "checkoutv2"]}})
+    assert found["principals"] == {CONSUMER: "ASSOCIATING", STRANGER: "ASSOCIATING"}
+    assert {each["account"]: each["state"] for each in found["consumers"]} == {CONSUMER: "has it", STRANGER: "has it"}
+    assert found["consumers"][0]["nodes"][0]["changed"].startswith("20")
+    assert everywhere(ram, hosted) == [{CONSUMER, STRANGER}] * 4
+    client("sns").meta.events.register_first("before-send.sns.Publish", seen := Published())
+    ask("Update", STRANGER)
+    client("sns").meta.events.unregister("before-send.sns.Publish", seen)
+    assert seen.nodes == found["losing"][CONSUMER]
+
+
+class Published:
+    """Keeps whose nodes an announcement names."""
+
+    def __call__(self, request, **_):
+        (message,) = parse_qs(request.body if isinstance(request.body, str) else request.body.decode())["Message"]
+        self.nodes = json.loads(message)["nodes"]
+
+
+def test_for_people_each_principal_is_thought_away_by_itself(ram, hosted, ask, run):
+    ask("Create", CONSUMER, STRANGER)
+    join(hosted, CONSUMER, "checkout")
+    code, said = run()
+    assert code == 0
+    assert f"mesh apps of {OWN}\n  shared with {CONSUMER}: ASSOCIATING\n" in said
+    assert f"  account {CONSUMER} has it; virtual nodes there: 1\n    checkout, changed 20" in said
+    assert f"  without {CONSUMER}: no configuration any more for checkout of {CONSUMER}\n" in said
+    assert f"  without {STRANGER}: nobody loses it\n" in said
+
+
+def test_who_lost_it_already_loses_nothing_more(ram, hosted, ask, run):
+    ask("Create", CONSUMER, STRANGER)
+    join(hosted, CONSUMER, "checkout")
+    ask("Update", STRANGER)
+    found = json.loads(run("--json")[1])
+    assert found["consumers"][0] | {"nodes": 1} == {"account": CONSUMER, "state": "has it no more", "nodes": 1}
+    assert found["losing"] == {STRANGER: {}}
+
+
+def test_a_principal_that_is_none_and_a_mesh_that_is_not_there_are_said(ram, ask, run):
+    ask("Create", CONSUMER)
+    code, said = run("--without", STRANGER)
+    assert (code, said) == (
+        2,
+        f"meshift mesh: --without {STRANGER}: mesh apps is not shared with it; its principals are {CONSUMER}\n",
+    )
+    code, said = run("--mesh", "none")
+    assert (code, "none" in said) == (1, True)

@@ -117,7 +117,12 @@ NODES = [("serviceB", OWNER), ("serviceC", CONSUMER), ("serviceD", STRANGER), ("
     ],
 )
 def test_who_loses_the_mesh_is_listed_with_his_nodes(before, after, lost):
-    assert losers(NODES, OWNER, {"resolvedAccounts": before}, parse(*after)) == lost
+    assert losers(NODES, OWNER, {"accounts": before, "resolvedAccounts": before}, parse(*after)) == lost
+
+
+def test_whose_unit_stays_loses_nothing():
+    before = {"accounts": [], "organizationalUnits": ["ou-abcd-12345678"], "resolvedAccounts": [CONSUMER]}
+    assert losers(NODES, OWNER, before, parse(UNIT)) == {}
 
 
 def test_when_nobody_has_it_any_more_all_consumers_lose_it():

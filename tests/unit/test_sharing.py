@@ -4,7 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.sharing import Trust, invitation_ends, is_late, judge_invitation, judge_received, meshes_in
+from domain.sharing import (
+    Trust,
+    invitation_ends,
+    is_gone,
+    is_late,
+    judge_invitation,
+    judge_received,
+    meshes_in,
+    networks_in,
+)
+from tests.lattice import network_arn
 from tests.shapes import OWNER, STRANGER
 
 OWN, ORGANIZATION = "222222222222", "o-abcdefghij"
@@ -14,7 +24,10 @@ OF_ORGANIZATION = Trust(frozenset(), ORGANIZATION, TYPES, "aws", "us-east-1", OW
 SHARE = f"arn:aws:ram:us-east-1:{OWNER}:resource-share/1"
 MESH = {"arn": f"arn:aws:appmesh:us-east-1:{OWNER}:mesh/apps", "type": "appmesh:Mesh"}
 CARD = {"arn": f"arn:aws:ssm:us-east-1:{OWNER}:parameter/meshift/meshes/apps", "type": "ssm:Parameter"}
-NETWORK = {"arn": f"arn:aws:vpc-lattice:us-east-1:{OWNER}:servicenetwork/sn-1", "type": "vpc-lattice:ServiceNetwork"}
+NETWORK = {
+    "arn": f"arn:aws:vpc-lattice:us-east-1:{OWNER}:servicenetwork/sn-0123456789abcdef0",
+    "type": "vpc-lattice:ServiceNetwork",
+}
 SUBNET = {"arn": f"arn:aws:ec2:us-east-1:{OWNER}:subnet/subnet-1", "type": "ec2:Subnet"}
 
 
@@ -93,6 +106,13 @@ RESOURCES = {
     "a Cyrillic letter in the mesh": ([card("parameter/meshift/meshes/аpps")], "only parameters"),
     "no letter at all": ([card("parameter/meshift/meshes/\u200b")], "only parameters"),
     "a mesh with an owner": ([card(f"parameter/meshift/meshes/apps@{STRANGER}")], "only parameters"),
+    "a service of Lattice's that says it is a network": (
+        [{**NETWORK, "arn": NETWORK["arn"].replace("servicenetwork/sn", "service/svc")}],
+        "only service networks",
+    ),
+    "somebody else's network": ([{**NETWORK, "arn": network_arn(STRANGER)}], "is not of account"),
+    "a network's name that is none": ([{**NETWORK, "arn": NETWORK["arn"] + "/x"}], "only service networks"),
+    "a Cyrillic letter in a network's name": ([{**NETWORK, "arn": NETWORK["arn"][:-1] + "а"}], "only service networks"),
     "a card's path that is no parameter": ([card("document/meshift/meshes/apps")], "only parameters"),
 }
 
@@ -189,6 +209,17 @@ def test_members_of_the_organization_may_not_share_everything_either():
 
 def shared(account):
     return {**CARD, "arn": CARD["arn"].replace(OWNER, account)}
+
+
+def test_networks_are_found_that_are_the_senders_own():
+    others = {**NETWORK, "arn": network_arn(STRANGER)}
+    assert networks_in([MESH, NETWORK, others, CARD, {**NETWORK, "type": "appmesh:Mesh"}], OWNER) == [NETWORK["arn"]]
+
+
+@pytest.mark.parametrize(("minutes", "gone"), [(0, False), (29, False), (30, True), (600, True)])
+def test_what_is_missing_for_half_a_sweep_is_gone_when_it_is_looked_for_again(minutes, gone):
+    now = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert is_gone(now - timedelta(minutes=minutes), now, 60) is gone
 
 
 def test_meshes_are_found_by_name_and_owner_whatever_else_the_share_holds():

@@ -10,6 +10,7 @@ import pytest
 from domain.deployment import COMPLETED, FAILED, IN_PROGRESS
 from domain.sharing import INVITATION_LIVES
 from domain.task_role import role_checks
+from tests.cloud.stack import stack_of
 from tests.task_definitions import sidecar
 from tests.template import resources, state_machine, statements, template
 
@@ -24,7 +25,8 @@ UNSCOPED = {
     "ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:ListClusters", "ecs:ListServices", "cloudwatch:DescribeAlarms",
     "application-autoscaling:DescribeScalableTargets", "cloudwatch:GetMetricData", "ram:GetResourceShareInvitations",
     "ram:ListResources", "ram:ListPrincipals", "ram:GetResourceShares", "ram:GetResourceShareAssociations",
-    "ram:CreateResourceShare", "organizations:DescribeOrganization",
+    "ram:CreateResourceShare", "organizations:DescribeOrganization", "ec2:DescribeVpcs",
+    "vpc-lattice:ListServiceNetworkVpcAssociations",
     "servicediscovery:DiscoverInstances",
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
@@ -310,3 +312,14 @@ def test_who_lets_others_in_opens_no_url_to_everybody():
     assert {each["Fn::GetAtt"][0] for each in adding["Resource"]} == {"MeshApiFunction", "DiscoverFunction"}
     adders = [name for name, role in ROLES.items() if "lambda:AddPermission" in str(statements(role))]
     assert adders == ["ShareMeshRole"]
+
+
+def test_vpcs_are_associated_only_where_they_are_named_and_only_those():
+    without, named = stack_of(), stack_of(ServiceNetworkVpcs="vpc-12345678,vpc-0123456789abcdef0")
+    assert not any("vpc-lattice" in str(each) for each in without.statements("AcceptSharesRole"))
+    assert named.functions["AcceptSharesFunction"]["Environment"]["SERVICE_NETWORK_VPCS"].startswith("vpc-12345678,")
+    only = {"StringEquals": {"vpc-lattice:VpcId": ["vpc-12345678", "vpc-0123456789abcdef0"]}}
+    lattice = [each for each in named.statements("AcceptSharesRole") if "vpc-lattice:" in str(each["Action"])]
+    assert [each["Condition"] for each in lattice] == [only, only]
+    others = [name for name, role in ROLES.items() if "vpc-lattice" in str(statements(role))]
+    assert others == []
