@@ -5,8 +5,10 @@
     Sleep(seconds)          a Wait, or the pause before a Retry; send None
     Call(resource, arguments, state, seconds)
                             a Task; send its result, or throw TaskFailed
+    Wave(definition, items, state)
+                            a distributed Map; send the outputs of its children's executions, None for one that failed
 It returns how the execution ended. Only what Meshift's definitions use is known: JSONata; Task, Choice, Wait, Pass,
-Succeed, Fail; Assign, Retry, Catch. Source: https://states-language.net and the Step Functions developer guide.
+Map, Succeed, Fail; Assign, Retry, Catch. Source: https://states-language.net and the Step Functions developer guide.
 """
 
 import json
@@ -21,7 +23,7 @@ import jsonata
 Definition = Mapping[str, Any]
 MOST_EVENTS, LARGEST_DOCUMENT = 25_000, 262_144
 """Step Functions' quotas: events of one execution's history, bytes of a state's output."""
-_EVENTS = {"Task": 5, "Choice": 2, "Wait": 2, "Pass": 2, "Succeed": 2, "Fail": 1}
+_EVENTS = {"Task": 5, "Choice": 2, "Wait": 2, "Pass": 2, "Map": 4, "Succeed": 2, "Fail": 1}
 _UNCATCHABLE = ("States.DataLimitExceeded", "States.Runtime")
 
 
@@ -50,6 +52,13 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Wave:
+    definition: Definition
+    items: list[Any]
+    state: str
+
+
+@dataclass(frozen=True)
 class Ending:
     status: str
     """SUCCEEDED or FAILED."""
@@ -69,7 +78,8 @@ class _Walk:
     token: int = 0
 
 
-Steps = Generator[Sleep | Call, Any, Ending]
+Step = Sleep | Call | Wave
+Steps = Generator[Step, Any, Ending]
 
 
 def walk(
@@ -108,7 +118,7 @@ def walk(
         state = following
 
 
-_Step = Generator[Sleep | Call, Any, tuple[str | None, Any]]
+_Step = Generator[Step, Any, tuple[str | None, Any]]
 
 
 def _pass(walking: _Walk, name: str, state: Definition, value: Any) -> _Step:
@@ -157,6 +167,19 @@ def _task(walking: _Walk, name: str, state: Definition, value: Any) -> _Step:
             yield Sleep(pause)
 
 
+def _map(walking: _Walk, name: str, state: Definition, value: Any) -> _Step:
+    try:
+        items = _evaluated(state["Items"], walking, value)
+        outputs = yield Wave(state["ItemProcessor"], items, name)
+        failed = outputs.count(None)
+        if failed * 100 > state.get("ToleratedFailurePercentage", 0) * len(items):
+            raise TaskFailed("States.ExceedToleratedFailureThreshold", f"{failed} of {len(items)} failed")
+        result = [each for each in outputs if each is not None]
+        return _left(state, walking, value, result=result, default=result)
+    except TaskFailed as failed_all:
+        return _caught(walking, state, value, failed_all)
+
+
 def _retried(state: Definition, failed: TaskFailed, tries: dict[int, int]) -> float | None:
     """How long until the next try; None when there is none. Jitter at its longest."""
     for index, rule in enumerate(state.get("Retry", ())):
@@ -191,7 +214,7 @@ def _succeed(walking: _Walk, name: str, state: Definition, value: Any) -> _Step:
     return None, _left({**state, "Next": None}, walking, value)[1]
 
 
-_KINDS = {"Task": _task, "Choice": _choice, "Wait": _wait, "Pass": _pass, "Succeed": _succeed}
+_KINDS = {"Task": _task, "Choice": _choice, "Wait": _wait, "Pass": _pass, "Map": _map, "Succeed": _succeed}
 
 
 class _Nothing:

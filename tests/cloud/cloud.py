@@ -29,6 +29,7 @@ from tests.cloud.dynamodb import Tables, copied
 from tests.cloud.ecs import Ecs
 from tests.cloud.faults import Asked, Fault, Killed
 from tests.cloud.idle import Idle
+from tests.cloud.integrations import integrated
 from tests.cloud.others import Alarms, Hooks, Invitations, Parameters, Registries, Roles, Scaling, Told
 from tests.cloud.stack import Stack
 from tests.cloud.states import Execution, States
@@ -172,6 +173,8 @@ class Cloud:
 
     def invoke(self, name: str, payload: Any) -> Any:
         """Run a function by name or ARN; its errors as Lambda tells them to Step Functions."""
+        if name.startswith("arn:aws:states:::") and self.states.at_work:
+            return self._integrated(name, payload)
         name = name.rpartition("function:")[2].split(":")[0]
         handler, text = _handler(self.stack.functions[name]["Handler"]), json.dumps(payload)
         before, os.environ = os.environ, {**self.environment, **environments_of(self.stack)[name]}
@@ -186,6 +189,13 @@ class Cloud:
         finally:
             self.working.pop()
             os.environ = before  # noqa: B003 - the whole of it was replaced, nothing was added
+
+    def _integrated(self, resource: str, arguments: Document) -> Any:
+        self.working.append(self.states.at_work.machine.rpartition(":")[2])  # type: ignore[union-attr]
+        try:
+            return integrated(resource, arguments)
+        finally:
+            self.working.pop()
 
     # -- calls to AWS
 
@@ -266,7 +276,9 @@ class Cloud:
         self.clock.run(lambda: False, seconds)
 
     def executions(self, status: str = "") -> list[Execution]:
-        return [each for each in self.states.executions.values() if status in ("", each.status)]
+        """Executions of the rollouts' state machine."""
+        found = [each for each in self.states.executions.values() if each.machine.endswith(":RolloutStateMachine")]
+        return [each for each in found if status in ("", each.status)]
 
     # -- a look at what is there
 

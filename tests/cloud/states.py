@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.asl import Call, Ending, Sleep, Steps, TaskFailed, walk
+from tests.asl import Call, Ending, Sleep, Steps, TaskFailed, Wave, walk
 from tests.cloud.clock import Clock
 from tests.cloud.dynamodb import refusal
 from tests.hosted_mesh import OWNER, REGION
@@ -27,6 +27,9 @@ class Execution:
     ending: Ending | None = None
     token: str | None = None
     began: float = 0
+    children: list["Execution"] = field(default_factory=list)
+    """Of the wave that is on its way."""
+    parent: "Execution | None" = None
 
     @property
     def name(self) -> str:
@@ -60,11 +63,8 @@ class States:
         if found and not (found.status == "RUNNING" and found.input == input):
             raise refusal("ExecutionAlreadyExists", "StartExecution")
         if not found:
-            definition, path = self.machines[stateMachineArn], []
-            steps = walk(definition, json.loads(input), arn, path)
-            made = Execution(arn, stateMachineArn, input, steps, path, began=self.clock.now)
-            self.executions[arn] = made
-            self.clock.later(0, lambda: self._go(made))
+            definition = self.machines[stateMachineArn]
+            made = self._begin(arn, stateMachineArn, definition, input)
             if "TimeoutSeconds" in definition:
                 self.clock.later(definition["TimeoutSeconds"], lambda: self._end(made, "TIMED_OUT"), background=True)
         return {"executionArn": arn}
@@ -90,6 +90,13 @@ class States:
 
     # -- how it goes on
 
+    def _begin(self, arn: str, machine: str, definition: Document, text: str, of: Execution | None = None) -> Execution:
+        path: list[str] = []
+        steps = walk(definition, json.loads(text), arn, path)
+        made = self.executions[arn] = Execution(arn, machine, text, steps, path, began=self.clock.now, parent=of)
+        self.clock.later(0, lambda: self._go(made))
+        return made
+
     def _go(self, execution: Execution, sent: Any = None, failed: TaskFailed | None = None) -> None:
         if execution.status != "RUNNING":
             return
@@ -101,19 +108,42 @@ class States:
             return
         if isinstance(step, Sleep):
             self.clock.later(step.seconds, lambda: self._go(execution))
+        elif isinstance(step, Wave):
+            self._wave(execution, step)
         else:
             self._call(execution, step)
 
+    def _wave(self, execution: Execution, wave: Wave) -> None:
+        """Begin an execution for each item of a distributed Map."""
+        label, number = wave.state.replace(" ", ""), len(self.executions)
+        machine = f"{execution.machine}/{label}"
+        prefix = f"{execution.arn.rpartition(':')[0]}/{label}"
+        execution.children = [
+            self._begin(f"{prefix}:{number + place}", machine, wave.definition, json.dumps(item), execution)
+            for place, item in enumerate(wave.items)
+        ]
+
+    def _settle(self, wave: Execution) -> None:
+        """Go on when all of a wave have ended."""
+        if wave.children and all(each.status != "RUNNING" for each in wave.children):
+            outputs = [each.output if each.status == "SUCCEEDED" else None for each in wave.children]
+            wave.children = []
+            self.clock.later(0, lambda: self._go(wave, outputs))
+
     def _call(self, execution: Execution, call: Call) -> None:
-        """Invoke a function; with a task token its answer counts for nothing, but its error does."""
+        """Invoke a function, or AWS itself; with a task token its answer counts for nothing, but its error does."""
         waits = call.resource.endswith(".waitForTaskToken")
         if waits:
             execution.token = call.token
             if call.seconds is not None:
                 self.clock.later(call.seconds, lambda: self._late(execution, call), background=True)
         self.at_work, before = execution, self.at_work
+        by_itself = "lambda:invoke" not in call.resource
         try:
-            result = self.invoke(call.arguments["FunctionName"], call.arguments["Payload"])
+            if by_itself:
+                result = self.invoke(call.resource, call.arguments)
+            else:
+                result = self.invoke(call.arguments["FunctionName"], call.arguments["Payload"])
         except TaskFailed as error:
             failed = error
             execution.token = None
@@ -122,7 +152,8 @@ class States:
         finally:
             self.at_work = before
         if not waits:
-            self.clock.later(0, lambda: self._go(execution, {"Payload": result, "StatusCode": 200}))
+            sent = result if by_itself else {"Payload": result, "StatusCode": 200}
+            self.clock.later(0, lambda: self._go(execution, sent))
 
     def _late(self, execution: Execution, call: Call) -> None:
         if execution.token == call.token:
@@ -133,6 +164,10 @@ class States:
         if execution.status != "RUNNING":
             return
         execution.status, execution.token = status, None
+        for child in execution.children:
+            self._end(child, "ABORTED")
+        if execution.parent:
+            self._settle(execution.parent)
         detail = {"executionArn": execution.arn, "stateMachineArn": execution.machine, "status": status}
         self.emit(
             {

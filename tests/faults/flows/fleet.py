@@ -1,0 +1,79 @@
+"""The fleet: services that got their tags without a deployment are brought in, wave by wave."""
+
+import json
+from typing import Any
+
+from tests.cloud.cloud import Cloud, in_force
+from tests.cloud.tutorial import bare, empty
+from tests.faults.flows.flow import SHORT, Flow, arn_of, has_envoy, when
+
+SERVICES, BROKEN = ("fleetA", "fleetB", "fleetC"), "fleetB"
+MACHINE = "arn:aws:states:us-east-1:111111111111:stateMachine:FleetStateMachine"
+
+
+def _tagged_later() -> Cloud:
+    """Three services run, and have their tags since; the image of one will not start again."""
+    cloud = empty(SHORT)
+    with in_force(cloud):
+        for name in SERVICES:
+            cloud.ecs.create(name, cloud.ecs.register(bare(name, f"{name}:1")), {})
+        cloud.run()
+        for service in cloud.ecs.services.values():
+            host = f"{service['serviceName'].lower()}.apps.local"
+            tags = {"mesh": "apps", "virtual-service": host, "hostname": host}
+            service["tags"] = [{"key": f"meshift:{key}", "value": value} for key, value in tags.items()]
+    return cloud
+
+
+def _start(cloud: Cloud, **request: Any) -> None:
+    cloud.ecs.broken.add(f"{BROKEN}:1")
+    number = lambda each: each.ecs.services[arn_of(each, BROKEN)]["number"]  # noqa: E731
+    when(cloud, lambda each: number(each) > 2, cloud.ecs.broken.clear)  # it was rolled back, to what runs
+    cloud.states.start_execution(MACHINE, "fleet-1", json.dumps({"cluster": "apps", "wave": 2, **request}))
+
+
+def fleet(cloud: Cloud) -> Any:
+    return cloud.states.executions[f"{MACHINE.replace(':stateMachine:', ':execution:')}:fleet-1"]
+
+
+def _miscounted(cloud: Cloud) -> list[str]:
+    """Say what the fleet tells otherwise than it is."""
+    execution = fleet(cloud)
+    if execution.status == "ABORTED":
+        return []
+    if execution.ending.state not in ("Planned", "Brought In", "Stopped"):
+        return [f"the fleet ended in {execution.ending.state}: {execution.ending.error}"]
+    tally, inside = execution.output["tally"], sum(has_envoy(cloud, name) for name in SERVICES)
+    found = []
+    if tally["broughtIn"] > inside:
+        found.append(f"the fleet brought {tally['broughtIn']} services in, and {inside} are")
+    tried = sum(tally[name] for name in ("broughtIn", "leftAlone", "superseded", "failed"))
+    if tally["waves"] and tried != tally["inject"] + tally["upgrade"]:
+        found.append(f"the fleet does not say what came of every service: {tally}")
+    return found
+
+
+def _plan(cloud: Cloud) -> None:
+    _start(cloud)
+
+
+def _bring_in(cloud: Cloud) -> None:
+    _start(cloud, dryRun=False, tolerate=50)
+
+
+def _bring_in_until_one_fails(cloud: Cloud) -> None:
+    _start(cloud, dryRun=False, tolerate=49)
+
+
+BROUGHT_IN = ("Redeployed", "Redeployed", "Nothing To Do", "Settled", "Redeployed", "Refused", "Nothing To Do")
+FLEET = (
+    Flow("plan a fleet", _tagged_later, _plan, ("Planned",), _miscounted),
+    Flow("bring a fleet in", _tagged_later, _bring_in, ("Brought In", "Settled", "Settled", *BROUGHT_IN), _miscounted),
+    Flow(
+        "stop a fleet",
+        _tagged_later,
+        _bring_in_until_one_fails,
+        ("Stopped", "Settled", "Settled", "Redeployed", "Redeployed", "Nothing To Do", "Refused"),
+        _miscounted,
+    ),
+)
