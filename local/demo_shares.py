@@ -175,9 +175,9 @@ def unshare_mesh(aws: Instance) -> None:
     set_parameters(aws, ShareMesh="", SharePrincipals="", AllowExternalPrincipals="false")
 
 
-def set_parameters(aws: Instance, **wanted: str) -> None:
-    """Change parameters of the owner's stack, as the console does, and wait until that is done."""
-    cloudformation = aws.client("cloudformation", OWNER)
+def set_parameters(aws: Instance, account: str = OWNER, **wanted: str) -> None:
+    """Change parameters of an account's stack, as the console does, and wait until that is done."""
+    cloudformation = aws.client("cloudformation", account)
     (stack,) = cloudformation.describe_stacks(StackName=deploy.STACK)["Stacks"]
     names = {each["ParameterKey"] for each in stack["Parameters"]}
     cloudformation.update_stack(
@@ -197,9 +197,9 @@ def set_parameters(aws: Instance, **wanted: str) -> None:
         (found,) = cloudformation.describe_stacks(StackName=deploy.STACK)["Stacks"]
         return None if found["StackStatus"].endswith("IN_PROGRESS") else str(found["StackStatus"])
 
-    status = wait_for("the owner's stack is updated", done)
+    status = wait_for(f"the stack of {account} is updated", done)
     if status != "UPDATE_COMPLETE":
-        raise LocalAwsError(f"the owner's stack could not be updated: {status}")
+        raise LocalAwsError(f"the stack of {account} could not be updated: {status}")
 
 
 def card_arn(account: str) -> str:
