@@ -3,7 +3,12 @@
 The owner's service `orders` and the consumer's `checkout` call each other in the owner's mesh, Envoy to Envoy.
 """
 
+import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -126,6 +131,7 @@ def is_unshared(story: "Story", aws: Instance, owner: Tutorial, consumer: Tutori
     """Unshare: the consumer's Envoys get no news, its resources stay, and the owner can delete them."""
     with story.chapter("the owner unshares the mesh"):
         (task, *_) = tasks(aws, "checkout", CONSUMER)
+        plan = meshift(aws, OWNER, "mesh", "consumers", "--without", CONSUMER, "--json")
         unshare_mesh(aws)
         failures = polls_that_failed(task["admin"])
         wait_for("its Envoys are refused", lambda: polls_that_failed(task["admin"]) > failures + 1)
@@ -139,6 +145,8 @@ def is_unshared(story: "Story", aws: Instance, owner: Tutorial, consumer: Tutori
         still = answers(aws, "checkout", CONSUMER, ORDERS)
         delete_all(owner)
         left = [each["virtualNodeName"] for each in owner.mesh.list_virtual_nodes(meshName=MESH)["virtualNodes"]]
+    planned = {CONSUMER: ["checkout", "checkoutv2"]}
+    story.expect("before: who would get no configuration any more", {CONSUMER: planned}, json.loads(plan)["losing"])
     story.expect("unshared: the consumer's nodes stay", {"checkout", "checkoutv2"}, stays)
     story.expect("unshared: its Envoys keep what they have", {"orders:1"}, still)
     story.expect("the owner deletes them", [], [name for name in left if name.startswith("checkout")])
@@ -175,9 +183,9 @@ def unshare_mesh(aws: Instance) -> None:
     set_parameters(aws, ShareMesh="", SharePrincipals="", AllowExternalPrincipals="false")
 
 
-def set_parameters(aws: Instance, **wanted: str) -> None:
-    """Change parameters of the owner's stack, as the console does, and wait until that is done."""
-    cloudformation = aws.client("cloudformation", OWNER)
+def set_parameters(aws: Instance, account: str = OWNER, **wanted: str) -> None:
+    """Change parameters of an account's stack, as the console does, and wait until that is done."""
+    cloudformation = aws.client("cloudformation", account)
     (stack,) = cloudformation.describe_stacks(StackName=deploy.STACK)["Stacks"]
     names = {each["ParameterKey"] for each in stack["Parameters"]}
     cloudformation.update_stack(
@@ -197,9 +205,19 @@ def set_parameters(aws: Instance, **wanted: str) -> None:
         (found,) = cloudformation.describe_stacks(StackName=deploy.STACK)["Stacks"]
         return None if found["StackStatus"].endswith("IN_PROGRESS") else str(found["StackStatus"])
 
-    status = wait_for("the owner's stack is updated", done)
+    status = wait_for(f"the stack of {account} is updated", done)
     if status != "UPDATE_COMPLETE":
-        raise LocalAwsError(f"the owner's stack could not be updated: {status}")
+        raise LocalAwsError(f"the stack of {account} could not be updated: {status}")
+
+
+def meshift(aws: Instance, account: str, *words: str) -> str:
+    """Run the command as a person does in an account; returns what it printed."""
+    command = [Path(sys.executable).with_name("meshift"), *words]
+    environment = {**os.environ, **aws.environment(account)}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise LocalAwsError(f"meshift {' '.join(words)} failed: {ran.stderr}")
+    return ran.stdout
 
 
 def card_arn(account: str) -> str:

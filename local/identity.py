@@ -13,6 +13,7 @@ from ministack import app as ministack_app
 from ministack.core import responses
 from ministack.services import lambda_svc, sts
 
+from local import organizations
 from local.patching import expect, replace
 from local.settings import REGION
 
@@ -73,7 +74,7 @@ def _completed(event: dict[str, Any], *args: Any, anonymous: bool = False, **mor
                 "accountId": caller.account,
                 "callerId": caller.user_id,
                 "cognitoIdentity": None,
-                "principalOrgId": None,
+                "principalOrgId": organizations.organization_of(caller.account),
                 "userArn": caller.arn,
                 "userId": caller.user_id,
             }

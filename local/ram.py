@@ -1,7 +1,7 @@
 """AWS RAM in memory: shares between any accounts, with invitations and events, as the API model documents it.
 
-A resource ARN is taken at its word when its account is the caller's. Between accounts there is always an
-invitation (there is no organization here).
+A resource ARN is taken at its word when its account is the caller's. Between accounts there is an invitation, but
+inside an organization (local/organizations.py) when its management account has enabled that.
 https://docs.aws.amazon.com/ram/latest/APIReference/Welcome.html
 """
 
@@ -79,6 +79,13 @@ class Ram(Invitations):
         share["tags"] = [tag for tag in share["tags"] if tag["key"] not in asked["tagKeys"]]
         return {}
 
+    def EnableSharingWithAwsOrganization(self, account: str, region: str, asked: Record) -> Record:
+        whole = self.find_organization()
+        if whole is None or account != whole.management:
+            raise RamError("OperationNotPermittedException", f"{account} is not the management account.")
+        self.shares_inside = True
+        return {"returnValue": True}
+
     # -- what belongs to a share -------------------------------------------------------------------------
 
     def AssociateResourceShare(self, account: str, region: str, asked: Record) -> Record:
@@ -137,7 +144,7 @@ class Ram(Invitations):
             for share in self._visible(account, region, asked["resourceOwner"])
             if not wanted or share["resourceShareArn"] in wanted
             for one in self._of(share, "PRINCIPAL")
-            if one["status"] == "ASSOCIATED" and (mine or one["associatedEntity"] == account)
+            if one["status"] == "ASSOCIATED" and (mine or account in self._reach(one["associatedEntity"]))
         ]
         return ram_state.page("principals", [p for p in found if not principals or p["id"] in principals], asked)
 
@@ -149,15 +156,26 @@ class Ram(Invitations):
                 raise RamError("UnknownResourceException", f"The resource {arn} could not be found.")
         for principal in principals:
             if not re.fullmatch(r"\d{12}", principal):
-                raise RamError(
-                    "InvalidParameterException",
-                    f"Principal {principal} is not a 12-digit account id: others are not known locally.",
-                )
-            if principal != account and not external:
+                self._check_inside(account, principal)
+            elif principal != account and not external and not self._is_inside(account, principal):
                 raise RamError(
                     "OperationNotPermittedException",
                     f"The resource share does not allow external principals such as {principal}.",
                 )
+
+    def _check_inside(self, account: str, principal: str) -> None:
+        if not principal.startswith("arn:aws:organizations::"):
+            raise RamError(
+                "InvalidParameterException",
+                f"Principal {principal} is not a 12-digit account id: roles and users are not known locally.",
+            )
+        if not self.shares_inside:
+            raise RamError(
+                "OperationNotPermittedException", "Sharing with AWS Organizations is not enabled for this organization."
+            )
+        whole = self.find_organization()
+        if whole is None or account not in whole.members or not whole.reach(principal):
+            raise RamError("UnknownResourceException", f"{principal} could not be found.")
 
     def _associate(self, share: Record, resources: list[str], principals: list[str]) -> list[Record]:
         now, new = time.time(), []
@@ -165,7 +183,8 @@ class Ram(Invitations):
         for entity in [*resources, *principals]:
             if entity in known:
                 continue
-            invited = entity in principals and entity != share["owningAccountId"]
+            owner = share["owningAccountId"]
+            invited = entity in principals and entity != owner and not self._is_inside(owner, entity)
             new.append(
                 {
                     "resourceShareArn": share["resourceShareArn"],

@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl
 import botocore.session
 from botocore.validate import ParamValidator
 
+from local import organizations
 from local.identity import Caller
 from local.ram import Ram
 from local.ram_error import RamError
 
 RAM = Ram()
+RAM.find_organization = organizations.found
 _MODEL = botocore.session.Session().get_service_model("ram")
 _OPERATIONS = {
     (model.http["method"], model.http["requestUri"]): model

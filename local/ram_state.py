@@ -3,7 +3,8 @@
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from local import events
@@ -15,8 +16,32 @@ _TYPES = {"servicenetwork": "ServiceNetwork", "resourceconfiguration": "Resource
 Record = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Organization:
+    """An organization of AWS Organizations: accounts, the management account among them, and units by id."""
+
+    id: str
+    management: str
+    members: frozenset[str]
+    units: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def reach(self, principal: str) -> frozenset[str]:
+        """Return the accounts that the ARN of the organization or of a unit stands for; none for any other text."""
+        where, _, name = principal.partition("/")
+        if where == f"arn:aws:organizations::{self.management}:organization" and name == self.id:
+            return self.members
+        if where == f"arn:aws:organizations::{self.management}:ou":
+            return self.units.get(name.removeprefix(f"{self.id}/"), frozenset())
+        return frozenset()
+
+
 class State:
     """All shares, associations and invitations."""
+
+    find_organization: Callable[[], Organization | None] = staticmethod(lambda: None)
+    """Which organization there is."""
+    shares_inside = False
+    """Whether its management account has enabled sharing inside it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -60,8 +85,20 @@ class State:
     def _concerns(self, share: Record, account: str | None, *, joined: bool = False) -> bool:
         states = ("ASSOCIATED",) if joined else ("ASSOCIATED", "ASSOCIATING")
         return account is None or any(
-            one["associatedEntity"] == account and one["status"] in states for one in self._of(share, "PRINCIPAL")
+            account in self._reach(one["associatedEntity"]) and one["status"] in states
+            for one in self._of(share, "PRINCIPAL")
         )
+
+    def _reach(self, principal: str) -> frozenset[str]:
+        """The accounts that a principal stands for."""
+        whole = self.find_organization()
+        return (whole.reach(principal) if whole else frozenset()) or frozenset({principal})
+
+    def _is_inside(self, owner: str, principal: str) -> bool:
+        """Say whether a principal is in the organization of a share's owner, and RAM may share inside it."""
+        whole = self.find_organization()
+        within = whole is not None and {owner, *self._reach(principal)} <= whole.members
+        return within and self.shares_inside
 
     def _of(self, share: Record, kind: str | None = None) -> list[Record]:
         return [
@@ -86,7 +123,7 @@ class State:
 
     def _announce(self, share: Record, status: str) -> None:
         region, owner = share["resourceShareArn"].split(":")[3:5]
-        invited = {one["associatedEntity"] for one in self._of(share, "PRINCIPAL")}
+        invited = set().union(*(self._reach(one["associatedEntity"]) for one in self._of(share, "PRINCIPAL")))
         for account in [owner, *sorted(invited - {owner})]:
             events.announce(
                 account, region, "aws.ram", "Resource Sharing State Change", [share["resourceShareArn"]],

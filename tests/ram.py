@@ -101,6 +101,10 @@ class AnsweredRam:
         # RAM's own, whatever a test makes of its lists.
         others = Ram.ListResources(self.ram, self.account, REGION, {"resourceOwner": "OTHER-ACCOUNTS"})["resources"]
         shared = {each["arn"] for each in others}
+        if self.failing["GetParameter"]:
+            return _reply(
+                request, 400, {"__type": self.failing["GetParameter"].pop(0), "message": "as the test wants it"}
+            )
         if asked not in shared:
             return _reply(request, 400, {"__type": "AccessDeniedException", "message": "not shared"})
         if asked not in self.cards:

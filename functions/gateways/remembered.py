@@ -126,17 +126,27 @@ class Remembered(Table):
                 self._put({**item, "free": {"BOOL": True}})
 
     def freed(self) -> list[dict[str, str]]:
-        """Return the services that need not wait any more: `{"mesh", "service", "cluster"}` each."""
+        """Return the services that need not wait any more: `{"mesh", "service", "cluster", "at"}` each."""
         found = []
         for item in self._query("waiting"):
             if "free" in item:
                 mesh, _, service = item["sk"]["S"].partition("#")
-                found.append({"mesh": mesh, "service": service, "cluster": item["value"]["S"]})
+                found.append({"mesh": mesh, "service": service, "cluster": item["value"]["S"], "at": item["at"]["S"]})
         return found
 
-    def forget_waiting(self, mesh: str, service_arn: str) -> None:
-        """Forget that a service waits."""
-        client("dynamodb").delete_item(TableName=self._name, Key=key("waiting", f"{mesh}#{service_arn}"))
+    def forget_waiting(self, mesh: str, service_arn: str, at: str) -> None:
+        """Forget that a service waits since a time; one that has begun to wait anew goes on waiting."""
+        try:
+            client("dynamodb").delete_item(
+                TableName=self._name,
+                Key=key("waiting", f"{mesh}#{service_arn}"),
+                ConditionExpression="attribute_not_exists(pk) OR #at = :at",
+                ExpressionAttributeNames={"#at": "at"},
+                ExpressionAttributeValues={":at": {"S": at}},
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
 
     def invitation(self, invitation_arn: str) -> str | None:
         """Return what became of an invitation, as far as is known."""

@@ -115,14 +115,9 @@ def _measure(waiting: list[Document]) -> None:
 
 
 def _start(waiting: dict[str, str], settings: Settings) -> None:
-    """Start an execution for a service that waited for a mesh; forgotten first, for it may have to wait again."""
-    remembered = Remembered(settings.rollout_table)
-    remembered.forget_waiting(waiting["mesh"], waiting["service"])
+    """Start an execution for a service that waited for a mesh; rather twice than never."""
     try:
         start_attempt(ecs.describe_service(waiting["service"], waiting["cluster"]), waiting["cluster"], settings)
     except NotFound as error:
         logger.info("A service that waited is gone", reason=str(error))
-    except Exception:
-        remembered.remember_waiting(waiting["mesh"], waiting["service"], waiting["cluster"])
-        remembered.free_waiting(waiting["mesh"])
-        raise
+    Remembered(settings.rollout_table).forget_waiting(waiting["mesh"], waiting["service"], waiting["at"])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from local import demo_shares
 from local.demo import Story
-from local.demo_shares import card_arn, share
+from local.demo_shares import card_arn, meshift, share
 from local.settings import CONSUMER, OWNER
 from local.tutorial import wait_for
 
@@ -79,3 +79,47 @@ def test_a_share_that_holds_something_else_stays_pending(aws, ram, resources):
 def test_all_pages_of_invitations_are_looked_at(aws, ram):
     arns = [share(aws.instance, OWNER) for _ in range(12)]
     wait_for("all are accepted", lambda: all(status(ram, arn) == "ACCEPTED" for arn in arns))
+
+
+@pytest.fixture
+def organization(aws):
+    """Owner and consumer in one organization, which the consumer trusts instead of accounts; gives its ARN."""
+    aws.settings(organization=[OWNER, CONSUMER])
+    whole = aws.consumer.client("organizations").describe_organization()["Organization"]
+    demo_shares.set_parameters(aws.instance, CONSUMER, TrustedAccounts="", TrustedOrganization=whole["Id"])
+    yield whole["Arn"]
+    demo_shares.set_parameters(aws.instance, CONSUMER, TrustedAccounts=OWNER, TrustedOrganization="")
+    demo_shares.unshare_mesh(aws.instance)
+    aws.settings(organization=[])
+
+
+def sweep(consumer):
+    """Look for shares without any event of RAM's: what the schedule sends, sent to where it sends it."""
+    pages = consumer.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName="meshift")
+    names = {
+        each["LogicalResourceId"]: each["PhysicalResourceId"] for p in pages for each in p["StackResourceSummaries"]
+    }
+    rule = names["ShareSweep"].rpartition("/")[2]
+    (target,) = consumer.client("events").list_targets_by_rule(Rule=rule)["Targets"]
+    queue = consumer.client("sqs").get_queue_url(QueueName=target["Arn"].rpartition(":")[2])["QueueUrl"]
+    consumer.client("sqs").send_message(QueueUrl=queue, MessageBody='{"detail-type": "Scheduled Event"}')
+
+
+def test_a_mesh_that_is_shared_with_the_organization_needs_no_invitation(aws, ram, organization):
+    """Found by RAM's event, and by the sweep; who is inside gets in, and is told where by the owner's card."""
+    owner, dynamodb = aws.owner.client("ram"), aws.consumer.client("dynamodb")
+    early = {"name": "early", "resourceArns": [card_arn(OWNER)], "principals": [organization]}
+    with pytest.raises(owner.exceptions.OperationNotPermittedException):
+        owner.create_resource_share(**early)
+    meshift(aws.instance, OWNER, "mesh", "enable-organization-sharing", "--yes")
+    before = ram.get_resource_share_invitations()["resourceShareInvitations"]
+    card = {"pk": {"S": "meshes"}, "sk": {"S": f"apps@{OWNER}"}}
+    item = {"TableName": aws.consumer.outputs["RolloutTable"], "Key": card}
+    dynamodb.delete_item(**item)  # of shares in other tests
+    demo_shares.share_mesh(aws.instance, organization)
+    wait_for("the mesh is found by RAM's event", lambda: dynamodb.get_item(**item).get("Item"))
+    dynamodb.delete_item(**item)
+    sweep(aws.consumer)
+    wait_for("the mesh is found by the sweep", lambda: dynamodb.get_item(**item).get("Item"))
+    assert ram.get_resource_share_invitations()["resourceShareInvitations"] == before
+    assert f"mesh apps@{OWNER}" in meshift(aws.instance, CONSUMER, "mesh", "map", f"apps@{OWNER}")

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from domain.sharing import INVITATION_LIVES
 from gateways.clients import client
 from gateways.remembered import Remembered
+from local.ram_state import Organization
 from observability import metrics
 from tests.ram import card, card_arn
 from tests.shapes import OWNER, STRANGER
@@ -166,6 +167,7 @@ def test_one_that_fails_holds_up_nobody_and_comes_again(ram, look, operation):
         "ListPendingInvitationResources",
         "AcceptResourceShareInvitation",
         "ListResources",
+        "GetParameter",
     ],
 )
 def test_throttling_anywhere_loses_nothing(ram, look, operation):
@@ -173,7 +175,7 @@ def test_throttling_anywhere_loses_nothing(ram, look, operation):
     ram.share_card()
     wait_for_mesh()
     ram.failing[operation] = ["ThrottlingException"] * 5
-    if operation in ("ListPendingInvitationResources", "AcceptResourceShareInvitation"):
+    if operation in ("ListPendingInvitationResources", "AcceptResourceShareInvitation", "GetParameter"):
         assert look()
     else:  # the function fails as a whole, and the batch comes again, too
         with pytest.raises(ClientError, match="Throttling"):
@@ -383,6 +385,26 @@ def test_inside_the_trusted_organization_ram_says_who_is_inside(ram, look, organ
     ram.share_inside(STRANGER, [card_arn(STRANGER)])
     look()
     assert remembered().cards() == [f"apps@{STRANGER}"]
+
+
+@pytest.mark.parametrize("principal", ["organization", "unit"])
+@pytest.mark.parametrize("body", [None, {"detail-type": "Scheduled Event", "source": "aws.events"}])
+def test_what_is_shared_with_the_organization_or_its_unit_is_used_without_an_invitation(
+    ram, look, organization, principal, body
+):
+    """By RAM's event, and by the schedule."""
+    members, unit = frozenset({OWN, OWNER}), "ou-abcd-12345678"
+    ram.ram.find_organization = lambda: Organization(organization, OWN, members, {unit: frozenset({OWN})})
+    ram.ram.shares_inside = True
+    where = f"arn:aws:organizations::{OWN}:"
+    arns = {"organization": f"{where}organization/{organization}", "unit": f"{where}ou/{organization}/{unit}"}
+    ram.cards[card_arn()] = json.dumps(card())
+    ram.share(OWNER, [card_arn()], to=arns[principal])
+    wait_for_mesh()
+    assert not look(*([body] if body else []))
+    assert remembered().cards() == [MESH]
+    assert waiting() == []
+    assert ram.ram.invitations == {}
 
 
 def test_an_invitation_is_accepted_from_a_member_of_the_trusted_organization_only(ram, look, organization):

@@ -15,6 +15,7 @@ from gateways import mesh_principals
 from gateways.clients import client
 from gateways.mesh import _client
 from handlers.share_mesh import handler
+from local.ram_state import Organization
 from meshift.command import main
 from tests.hosted_mesh import URL, Body, event_of
 from tests.ram import answered_ram, card_arn
@@ -209,6 +210,33 @@ def test_principals_that_make_no_sense_are_refused_and_nothing_is_changed(ram, h
     assert status == "FAILED"
     assert says in reason
     assert everywhere(ram, hosted) == [set()] * 4
+
+
+@pytest.mark.parametrize("kind", ["organization", "unit"])
+def test_an_organization_and_its_units_are_shared_with_and_let_in_without_invitations(aws, ram, hosted, ask, kind):
+    organizations = aws("organizations")
+    whole = organizations.create_organization(FeatureSet="ALL")["Organization"]
+    (root,) = organizations.list_roots()["Roots"]
+    unit = organizations.create_organizational_unit(ParentId=root["Id"], Name="teams")["OrganizationalUnit"]
+    member = organizations.create_account(Email="a@example.com", AccountName="a")["CreateAccountStatus"]["AccountId"]
+    organizations.move_account(AccountId=member, SourceParentId=root["Id"], DestinationParentId=unit["Id"])
+    members = frozenset({OWN, member})
+    ram.ram.find_organization = lambda: Organization(whole["Id"], OWN, members, {unit["Id"]: frozenset({member})})
+    ram.ram.EnableSharingWithAwsOrganization(OWN, "us-east-1", {})
+    principal = {"organization": whole["Arn"], "unit": unit["Arn"]}[kind]
+    assert ask("Create", principal, external="false") == ("SUCCESS", "")
+    received = ram.ram.ListResources(member, "us-east-1", {"resourceOwner": "OTHER-ACCOUNTS"})["resources"]
+    assert [each["arn"] for each in received] == [CARD]
+    assert ram.ram.invitations == {}
+    inside = hosted.client(member, organization=whole["Id"])
+    assert inside.describe_mesh(meshName="apps", meshOwner=OWN)["mesh"]["meshName"] == "apps"
+    for function in FUNCTIONS:
+        policy = json.loads(client("lambda").get_policy(FunctionName=function)["Policy"])
+        allowed = {each["Condition"]["StringEquals"]["aws:PrincipalOrgID"] for each in policy["Statement"]}
+        assert allowed == {whole["Id"]}
+    assert ask("Delete", principal) == ("SUCCESS", "")
+    with pytest.raises(inside.exceptions.ForbiddenException):
+        inside.describe_mesh(meshName="apps", meshOwner=OWN)
 
 
 def test_accounts_outside_the_organization_need_the_operators_word(ram, ask):
