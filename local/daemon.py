@@ -76,6 +76,7 @@ def clean_environment(state: Path, port: int) -> None:
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "AUTH": "true",  # IAM is in force (local/permissions.py)
             "PERSIST_STATE": "0",
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.01",
@@ -102,12 +103,13 @@ async def serve(listener: socket.socket, state: Path, parent: int | None) -> Non
         function_urls,
         identity,
         metric_math,
+        permissions,
         shared_parameters,
         statistics,
     )
 
     emulated = (alarms, app_mesh, definitions, events, function_code, function_urls, identity, executions, ecs)
-    for room in (*emulated, metric_math, shared_parameters, statistics):
+    for room in (*emulated, metric_math, permissions, shared_parameters, statistics):
         room.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
