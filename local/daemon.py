@@ -76,6 +76,7 @@ def clean_environment(state: Path, port: int) -> None:
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "AUTH": "true",  # IAM is in force (local/permissions.py)
             "PERSIST_STATE": "0",
             "LAMBDA_EXECUTOR": "local",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.01",
@@ -103,12 +104,13 @@ async def serve(listener: socket.socket, state: Path, parent: int | None) -> Non
         identity,
         metric_math,
         organizations,
+        permissions,
         shared_parameters,
         statistics,
     )
 
     emulated = (alarms, app_mesh, definitions, events, function_code, function_urls, identity, executions, ecs)
-    for room in (*emulated, metric_math, organizations, shared_parameters, statistics):
+    for room in (*emulated, metric_math, organizations, permissions, shared_parameters, statistics):
         room.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ ours; everything else is the emulator's.
 | `GET /_meshift/tasks` | the tasks that the data plane runs, and their ports on this machine |
 | `GET /_meshift/credentials/TASK` | credentials of a task's role, as ECS gives them |
 | `POST /_meshift/expire` | let an invitation of RAM expire |
+| `GET /_meshift/denied` | what IAM denied so far |
 """
 
 import json
@@ -23,7 +24,7 @@ from typing import Any
 from ministack.app import app as emulator
 from ministack.core.concurrency import run_reentrant
 
-from local import app_mesh, discovery, ecs, events, ram_api, scalable_targets
+from local import app_mesh, discovery, ecs, events, permissions, ram_api, scalable_targets
 from local.dataplane import PLANE
 from local.identity import caller_of
 from local.settings import SETTINGS
@@ -70,6 +71,7 @@ CONTROL: dict[tuple[str, str], Callable[[Any], dict[str, Any]]] = {
     ("POST", "/_meshift/health"): lambda wanted: ecs.set_health(**wanted),
     ("GET", "/_meshift/tasks"): PLANE.shown,
     ("POST", "/_meshift/expire"): lambda wanted: ram_api.RAM.expire(**wanted),
+    ("GET", "/_meshift/denied"): lambda _: {"denied": permissions.DENIED},
 }
 
 

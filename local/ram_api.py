@@ -10,6 +10,7 @@ from botocore.validate import ParamValidator
 
 from local import organizations
 from local.identity import Caller
+from local.permissions import refused
 from local.ram import Ram
 from local.ram_error import RamError
 
@@ -28,19 +29,23 @@ def answer(scope: dict[str, Any], body: bytes, caller: Caller) -> tuple[int, dic
     try:
         return _reply(200, _answer(scope, body, caller))
     except RamError as error:
-        status = _MODEL.shape_for(error.code).metadata["error"]["httpStatusCode"] if error.modelled else 501
+        status = error.status or _MODEL.shape_for(error.code).metadata["error"]["httpStatusCode"]
         return _reply(status, {"message": str(error)}, error.code)
 
 
 def _answer(scope: dict[str, Any], body: bytes, caller: Caller) -> dict[str, Any]:
     model = _OPERATIONS.get((scope["method"], scope["path"]))
     if model is None:
-        raise RamError("UnknownOperationException", f"RAM has no {scope['method']} {scope['path']}.", False)
+        raise RamError("UnknownOperationException", f"RAM has no {scope['method']} {scope['path']}.", 501)
     operation = getattr(RAM, model.name, None)
     if operation is None:
-        raise RamError("UnsupportedOperationException", f"Local AWS's RAM has no {model.name} yet.", False)
+        raise RamError("UnsupportedOperationException", f"Local AWS's RAM has no {model.name} yet.", 501)
     asked = _read(model, scope, body)
     log.info("%s by %s", model.name, caller.account)
+    share = RAM.shares.get(asked.get("resourceShareArn", ""), {})
+    denied = refused(f"ram:{model.name}", {**asked, "ShareName": share.get("name", "")}, caller)
+    if denied:
+        raise RamError("AccessDeniedException", denied, 403)
     with RAM.lock:
         return operation(caller.account, caller.region, asked)
 

@@ -2,8 +2,8 @@
 
 
 class RamError(Exception):
-    """An error of RAM's API: its code, as in the model, and a message."""
+    """An error of RAM's API: its code, a message, and the status; 0 is the model's own."""
 
-    def __init__(self, code: str, message: str, modelled: bool = True) -> None:
+    def __init__(self, code: str, message: str, status: int = 0) -> None:
         super().__init__(message)
-        self.code, self.modelled = code, modelled
+        self.code, self.status = code, status

@@ -7,6 +7,7 @@ import botocore.session
 from botocore.validate import ParamValidator
 
 from local.identity import Caller
+from local.permissions import refused
 
 _MODEL = botocore.session.Session().get_service_model("application-autoscaling")
 _TARGETS: dict[tuple[str, str, str, str], dict[str, Any]] = {}
@@ -22,6 +23,9 @@ def answer(headers: dict[str, str], body: bytes, caller: Caller) -> tuple[int, d
     wrong = ParamValidator().validate(asked, _MODEL.operation_model(name).input_shape)
     if wrong.has_errors():
         return _reply(400, {"__type": "ValidationException", "message": wrong.generate_report()})
+    denied = refused(f"application-autoscaling:{name}", asked, caller)
+    if denied:
+        return _reply(400, {"__type": "AccessDeniedException", "message": denied})
     if name == "DescribeScalableTargets":
         return _reply(200, {"ScalableTargets": _describe(asked, caller)})
     return _register(asked, caller)

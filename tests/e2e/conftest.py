@@ -45,6 +45,11 @@ def wait_for(observe: Callable[[], Any], seconds: float = 30, every: float = 0.1
     return seen
 
 
+def policy(*statements: dict[str, Any]) -> str:
+    """Write a policy of these statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
 class Account:
     """One account of a local AWS, with what tests do there again and again."""
 
@@ -114,6 +119,26 @@ class Account:
 
         return wait_for(completed, seconds)
 
+    def role(self, name: str, *statements: dict[str, Any], path: str = "/") -> str:
+        """Make a role for functions, state machines and tasks that allows just this; gives its ARN."""
+        services = [f"{service}.amazonaws.com" for service in ("lambda", "states", "ecs-tasks")]
+        trust = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+        iam = self.client("iam")
+        arn = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+        if statements:
+            iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(*statements))
+        return str(arn)
+
+    def inbox(self, name: str) -> tuple[str, str]:
+        """Make a queue that topics and rules may send to; gives its URL and its ARN."""
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        senders = {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}
+        statement = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": arn}
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(statement)})
+        return url, arn
+
     def executions(self, name_part: str = "", machine: str | None = None) -> list[dict[str, Any]]:
         """The state machine's executions whose name holds `name_part`, newest first, JSON read."""
         states = self.client("stepfunctions")
@@ -153,7 +178,11 @@ def empty_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """Local AWS with the stack deployed in the owner's and the consumer's account; deployments take 0.5 s."""
+    """Local AWS with the stack deployed in the owner's and the consumer's account; deployments take 0.5 s.
+
+    IAM is in force, and nothing that the tests do with the stack may be denied to its roles.
+    """
     with running(tmp_path_factory.mktemp("aws"), deploymentSeconds=0.5) as instance:
         deploy.deploy(instance)
         yield LocalAws(instance)
+        assert instance.control("denied") == {"denied": []}

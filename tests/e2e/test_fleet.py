@@ -51,8 +51,7 @@ def fleet(aws, services):
 def heard(aws):
     """What was announced, on the topic and on the bus: queues that both fill."""
     sqs, sns, events = (aws.owner.client(name) for name in ("sqs", "sns", "events"))
-    url = sqs.create_queue(QueueName="fleet-heard")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = aws.owner.inbox("fleet-heard")
     topic = sns.subscribe(TopicArn=aws.owner.outputs["NotificationTopicArn"], Protocol="sqs", Endpoint=arn)
     pattern = {"source": ["meshift"], "detail-type": ["Fleet State Change"]}
     events.put_rule(Name="fleet-heard", EventPattern=json.dumps(pattern))

@@ -54,8 +54,7 @@ def heard(account: Account):
 
 def listen(account: Account):
     sqs, events = account.client("sqs"), account.client("events")
-    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = account.inbox("heard")
     events.put_rule(Name="all", EventPattern='{"source": [{"prefix": "aws."}]}')
     events.put_targets(Rule="all", Targets=[{"Id": "queue", "Arn": arn}])
     seen = []
@@ -482,7 +481,7 @@ def test_emit_without_local_aws_says_so_in_one_line(account):
 def machine(account: Account, states: dict, **more) -> str:
     definition = {"QueryLanguage": "JSONata", "StartAt": "First", "States": states, **more}
     return account.client("stepfunctions").create_state_machine(
-        name="machine", definition=json.dumps(definition), roleArn=f"arn:aws:iam::{account.number}:role/any"
+        name="machine", definition=json.dumps(definition), roleArn=account.role("machine")
     )["stateMachineArn"]
 
 
@@ -574,7 +573,7 @@ def function_url(account: Account, tmp_path: Path) -> str:
     functions = account.client("lambda")
     functions.create_function(
         FunctionName="echo", Runtime="python3.13", Handler="index.handler", Code={"ZipFile": code.read_bytes()},
-        Role=f"arn:aws:iam::{account.number}:role/any",
+        Role=account.role("echo"),
     )  # fmt: skip
     made = functions.create_function_url_config(FunctionName="echo", AuthType="AWS_IAM")
     return made["FunctionUrl"].removeprefix("https://").split(".")[0]

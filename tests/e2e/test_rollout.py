@@ -45,8 +45,7 @@ def promoted(apps, joined):
 def inbox(aws):
     """A queue that the stack's topic fills."""
     sqs, sns = aws.owner.client("sqs"), aws.owner.client("sns")
-    url = sqs.create_queue(QueueName="inbox")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = aws.owner.inbox("inbox")
     sns.subscribe(TopicArn=aws.owner.outputs["NotificationTopicArn"], Protocol="sqs", Endpoint=arn)
 
     def read():

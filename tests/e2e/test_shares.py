@@ -38,8 +38,7 @@ def status(ram, share_arn):
 
 def test_a_trusted_share_is_accepted_and_a_strangers_is_announced_once(aws, ram):
     sqs = aws.consumer.client("sqs")
-    inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    inbox, arn = aws.consumer.inbox("inbox")
     topic = aws.consumer.outputs["NotificationTopicArn"]
     aws.consumer.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     strange = share(aws.instance, STRANGER)
