@@ -1,4 +1,4 @@
-"""IAM is in force on local AWS: the stack's own roles allow what the other tests here do, and what a role lacks is denied."""
+"""IAM is in force on local AWS: the roles allow what the other tests here do, and what a role lacks is denied."""
 
 import io
 import json
