@@ -4,7 +4,7 @@ As the Service Authorization Reference has it (https://docs.aws.amazon.com/servi
 for the calls that Meshift makes. Arguments have boto3's names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -98,6 +98,38 @@ def _iam(action: str, operation: str, asked: Document, place: Place) -> list[Che
     return [Check(action, role, {"iam:PolicyARN": policy} if policy else NOTHING)]
 
 
+def _appmesh(action: str, operation: str, asked: Document, place: Place) -> list[Check]:
+    """A route is also checked against the nodes that it names, a virtual service against what provides it."""
+    mesh = f"arn:aws:appmesh:{place.region}:{asked.get('meshOwner') or place.account}:mesh/{asked['meshName']}"
+    router = f"{mesh}/virtualRouter/{asked.get('virtualRouterName')}"
+    own = {
+        "Mesh": mesh,
+        "VirtualNode": f"{mesh}/virtualNode/{asked.get('virtualNodeName')}",
+        "VirtualService": f"{mesh}/virtualService/{asked.get('virtualServiceName')}",
+        "VirtualRouter": router,
+        "Route": f"{router}/route/{asked.get('routeName')}",
+        "Routes": router,
+    }
+    verb = next(each for each in ("Describe", "Create", "Update", "List") if operation.startswith(each))
+    more = list(_named(asked.get("spec", {}))) if operation.endswith(("Route", "VirtualService")) else []
+    return [
+        Check(action, arn) for arn in (own.get(operation.removeprefix(verb), mesh), *(mesh + each for each in more))
+    ]
+
+
+def _named(spec: Any) -> Iterator[str]:
+    """What a route or a virtual service leads to."""
+    if isinstance(spec, dict):
+        yield from (
+            f"/virtualNode/{name}"
+            for name in (spec.get("virtualNode"), spec.get("virtualNodeName"))
+            if isinstance(name, str)
+        )
+        yield from (f"/virtualRouter/{name}" for name in (spec.get("virtualRouterName"),) if name)
+    for each in spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ():
+        yield from _named(each)
+
+
 def _dynamodb(action: str, operation: str, asked: Document, place: Place) -> list[Check]:
     return [Check(action, place.arn("dynamodb", f"table/{asked['TableName']}"))]
 
@@ -138,6 +170,7 @@ def _sqs(action: str, operation: str, asked: Document, place: Place) -> list[Che
 
 def _lambda(action: str, operation: str, asked: Document, place: Place) -> list[Check]:
     name = asked["FunctionName"]
+    action = "lambda:InvokeFunction" if operation == "Invoke" else action
     return [Check(action, name if name.startswith("arn:") else place.arn("lambda", f"function:{name}"))]
 
 
@@ -153,6 +186,7 @@ def _nothing(action: str, operation: str, asked: Document, place: Place) -> list
 
 _RAM_TYPES = {"ssm:parameter": "ssm:Parameter", "appmesh:mesh": "appmesh:Mesh"}
 _RULES = {
+    "appmesh": _appmesh,
     "application-autoscaling": _scaling,
     "cloudwatch": _nothing,
     "dynamodb": _dynamodb,

@@ -105,12 +105,13 @@ async def serve(listener: socket.socket, state: Path, parent: int | None) -> Non
         metric_math,
         organizations,
         permissions,
+        roles,
         shared_parameters,
         statistics,
     )
 
     emulated = (alarms, app_mesh, definitions, events, function_code, function_urls, identity, executions, ecs)
-    for room in (*emulated, metric_math, organizations, permissions, shared_parameters, statistics):
+    for room in (*emulated, metric_math, organizations, permissions, roles, shared_parameters, statistics):
         room.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

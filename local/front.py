@@ -13,6 +13,7 @@ ours; everything else is the emulator's.
 | `GET /_meshift/credentials/TASK` | credentials of a task's role, as ECS gives them |
 | `POST /_meshift/expire` | let an invitation of RAM expire |
 | `GET /_meshift/denied` | what IAM denied so far |
+| `POST /_meshift/idle` | by role of an account: the statements that nothing has needed so far |
 """
 
 import json
@@ -72,6 +73,7 @@ CONTROL: dict[tuple[str, str], Callable[[Any], dict[str, Any]]] = {
     ("GET", "/_meshift/tasks"): PLANE.shown,
     ("POST", "/_meshift/expire"): lambda wanted: ram_api.RAM.expire(**wanted),
     ("GET", "/_meshift/denied"): lambda _: {"denied": permissions.DENIED},
+    ("POST", "/_meshift/idle"): lambda wanted: permissions.idle(**wanted),
 }
 
 

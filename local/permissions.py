@@ -7,32 +7,35 @@ checked; the 12-digit key of an account is its root, who may do everything. Put 
   cluster, SendTaskSuccess, roles with a path and parameters of other accounts against nothing that a policy can name,
   `events:source`, `iam:PolicyARN` and `lambda:InvokedViaFunctionUrl` never there;
 - what else a call needs: TagResource and PassRole with a new task definition, InvokeFunction by a URL;
-- a function's own policy, when another account calls;
-- who else works in a role's name: state machines, the pollers of functions' queues, EventBridge at a queue's policy.
+- a function's own policy, when another account calls.
+
+Who works in a role's name without being a function: local/roles.py.
 """
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator, responses
-from ministack.services import eventbridge, iam, lambda_svc, sqs, stepfunctions
+from ministack.services import iam, lambda_svc, sts
 
-from local.authorization import NOTHING, Check, Place, checks, function_url
+from local.authorization import Check, Place, checks, function_url
 from local.identity import Caller
 from local.patching import PatchDoesNotApply, expect, replace
+from local.settings import REGION
 
 log = logging.getLogger("meshift.permissions")
 _needed: ContextVar[Sequence[Check]] = ContextVar("needed", default=())
-_machine: ContextVar[Mapping[str, Any]] = ContextVar("machine", default=NOTHING)
-"""The state machine whose execution is at work."""
-_waiting: dict[str, str] = {}
+WAITING: dict[str, str] = {}
 """The state machines that wait for their tokens."""
 DENIED: list[dict[str, str]] = []
 """What was denied so far: principal, action, resource."""
+_seen: set[tuple[str, str, Check]] = set()
+_needed_by: dict[tuple[str, str], list[iam_evaluator.ParsedStatement]] = {}
+"""By account and role: the statements without which something would have been denied."""
 
 
 def install() -> None:
@@ -41,9 +44,6 @@ def install() -> None:
         raise PatchDoesNotApply("IAM is not in force: the emulator wants AUTH=true before it is imported")
     _check_calls_for_what_aws_does()
     _look_up_functions_policies_in_their_account()
-    _let_state_machines_work_as_their_role()
-    _let_pollers_work_as_the_functions_role()
-    _hold_events_to_the_queues_policy()
 
 
 def refused(action: str, asked: dict[str, Any], caller: Caller) -> str | None:
@@ -64,10 +64,36 @@ def refused(action: str, asked: dict[str, Any], caller: Caller) -> str | None:
 
 
 def allows(role_arn: str, check: Check) -> bool:
-    """Whether a role's policies allow something in the name of a service."""
+    """Whether a role's policies allow something."""
     account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    allowed = _allowed_by(account, name, check, *iam_evaluator._gather_role_policies(name, account))
+    if allowed:
+        _remember(account, name, check)
+    else:
+        note(role_arn, check.action, check.resource)
+    return allowed
+
+
+def idle(account: str) -> dict[str, list[list[str]]]:
+    """By role: the actions of each statement that nothing has needed so far."""
+    with responses.request_scope(account, REGION):
+        return {
+            name: [
+                each.actions for each in _statements(account, name) if each not in _needed_by.get((account, name), [])
+            ]
+            for name in iam._roles
+        }
+
+
+def note(principal: str, action: str, resource: str) -> None:
+    """Keep in mind, and say in the log, what was denied."""
+    DENIED.append({"principal": principal, "action": action, "resource": resource})
+    log.warning("%s may not %s on %s", principal, action, resource)
+
+
+def _allowed_by(account: str, role: str, check: Check, *policies: Sequence[iam_evaluator.ParsedStatement]) -> bool:
     context = iam_evaluator.EvalContext(
-        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/service",
+        principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/service",
         principal_type="AssumedRole",
         principal_account=account,
         action=check.action,
@@ -75,15 +101,21 @@ def allows(role_arn: str, check: Check) -> bool:
         region=responses.get_region(),
         service_context={key.lower(): value for key, value in check.conditions.items()},
     )
-    allowed = iam_evaluator.evaluate(context, iam_evaluator._gather_role_policies(name, account)).decision == "Allow"
-    if not allowed:
-        _note(role_arn, check.action, check.resource)
-    return allowed
+    return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
 
 
-def _note(principal: str, action: str, resource: str) -> None:
-    DENIED.append({"principal": principal, "action": action, "resource": resource})
-    log.warning("%s may not %s on %s", principal, action, resource)
+def _statements(account: str, role: str) -> list[iam_evaluator.ParsedStatement]:
+    return [statement for policy in iam_evaluator._gather_role_policies(role, account) for statement in policy]
+
+
+def _remember(account: str, role: str, check: Check) -> None:
+    """Keep in mind which statement was needed: the only one that allows it."""
+    seen = account, role, check._replace(conditions=tuple(sorted(map(str, check.conditions.items()))))
+    if seen not in _seen:
+        _seen.add(seen)
+        allowing = [each for each in _statements(account, role) if _allowed_by(account, role, check, [each])]
+        if len(allowing) == 1:
+            _needed_by.setdefault((account, role), []).append(allowing[0])
 
 
 def _check_calls_for_what_aws_does() -> None:
@@ -114,15 +146,16 @@ def _check_calls_for_what_aws_does() -> None:
         _needed.set(())
         if iam_action == "lambda:InvokeFunctionUrl" and access_key_id:
             more = function_url(resource_arn)[1:]
-        denied = original(access_key_id, iam_action, service, region, resource_arn, service_context)
-        for check in () if denied else more:
+        session = sts._sessions.get(access_key_id, {}).get("Arn", "").split(":", 5)
+        for check in Check(iam_action, resource_arn, service_context or {}), *more:
             denied = original(access_key_id, check.action, service, region, check.resource, dict(check.conditions))
-            iam_action, resource_arn = check.action, check.resource
+            if isinstance(denied, iam_evaluator.EvalResult):
+                note(denied.principal_arn, check.action, check.resource)
             if denied:
-                break
-        if isinstance(denied, iam_evaluator.EvalResult):
-            _note(denied.principal_arn, iam_action, resource_arn)
-        return denied
+                return denied
+            if session[-1].startswith("assumed-role/"):
+                _remember(session[4], session[-1].split("/")[1], check)
+        return None
 
     names = "service", "method", "path", "headers", "body", "query_params", "region", "account_id"
     extract = replace(iam_actions, "extract_resource_arn", resource, *names)
@@ -131,6 +164,7 @@ def _check_calls_for_what_aws_does() -> None:
     original = replace(iam_evaluator, "enforce", enforce, *names)
     expect(iam_evaluator, "_gather_role_policies", "role_name", "account_id")
     expect(iam_evaluator, "evaluate", "ctx", "policies")
+    expect(sts, "_sessions")
 
 
 def _asked(service: str, body: bytes, query_params: dict[str, Any]) -> dict[str, Any] | None:
@@ -145,7 +179,7 @@ def _asked(service: str, body: bytes, query_params: dict[str, Any]) -> dict[str,
         return None
     if not isinstance(asked, dict):
         return None
-    return {**asked, "stateMachineArn": _waiting[asked["taskToken"]]} if asked.get("taskToken") in _waiting else asked
+    return {**asked, "stateMachineArn": WAITING[asked["taskToken"]]} if asked.get("taskToken") in WAITING else asked
 
 
 _MUST_SAY = {
@@ -179,75 +213,3 @@ def _look_up_functions_policies_in_their_account() -> None:
             return original(resource_arn)
 
     original = replace(lambda_svc, "function_policy_for_arn", policy, "resource_arn")
-
-
-def _let_state_machines_work_as_their_role() -> None:
-    """Check what a state machine's tasks do against its role: States.Permissions when that may not."""
-
-    def execute(state_def: Any, raw_input: Any, execution: dict[str, Any], ctx: Any) -> Any:
-        machine = stepfunctions._state_machines.get(execution["stateMachineArn"])
-        token = _machine.set(machine or {})
-        try:
-            return task(state_def, raw_input, execution, ctx)
-        finally:
-            _machine.reset(token)
-
-    def checked(call: Callable[..., Any]) -> Callable[..., Any]:
-        def invoke(resource: str, input_data: Any, *more: Any) -> Any:
-            machine = _machine.get()
-            for check in _of_task(resource, input_data) if machine else ():
-                if not allows(machine["roleArn"], check):
-                    cause = f"{machine['roleArn']} may not {check.action} on {check.resource}"
-                    raise stepfunctions._ExecutionError("States.Permissions", cause)
-            if more:
-                _waiting[more[0]] = machine.get("stateMachineArn", "")
-            return call(resource, input_data, *more)
-
-        return invoke
-
-    expect(stepfunctions, "_ExecutionError")
-    task = replace(stepfunctions, "_execute_task", execute, "state_def", "raw_input", "execution", "ctx")
-    for name, arguments in (
-        ("_invoke_resource", ("resource", "input_data")),
-        ("_invoke_with_callback", ("resource", "input_data", "token", "state_def")),
-    ):
-        original = expect(stepfunctions, name, *arguments)
-        setattr(stepfunctions, name, checked(original))
-
-
-def _of_task(resource: str, asked: dict[str, Any]) -> list[Check]:
-    """List what a task needs of its state machine's role."""
-    integration = resource.rpartition(":::")[2].partition(".")[0]
-    service, _, operation = integration.partition(":")
-    if service not in ("lambda", "events", "sns"):
-        return []
-    action = {"lambda": "lambda:InvokeFunction"}.get(service, f"{service}:{operation[:1].upper()}{operation[1:]}")
-    return checks(action, asked, Place(responses.get_account_id(), responses.get_region())) or []
-
-
-def _let_pollers_work_as_the_functions_role() -> None:
-    """Poll no queue for a function whose role may not read it."""
-    actions = "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"
-
-    def concurrency(esm: dict[str, Any], func_rec: Any, config: dict[str, Any], queue: Any = None) -> int:
-        arn = esm["EventSourceArn"]
-        may = all(allows(config["Role"], Check(action, arn)) for action in actions)
-        return original(esm, func_rec, config, queue) if may else 0
-
-    original = replace(lambda_svc, "_sqs_esm_concurrency", concurrency, "esm", "func_rec", "config", "queue")
-
-
-def _hold_events_to_the_queues_policy() -> None:
-    """Deliver events to no queue whose policy does not let the rule."""
-
-    def deliver(target: dict[str, Any], event: Any, rule: dict[str, Any], view: Any = None) -> None:
-        arn, source = target.get("Arn", ""), rule.get("Arn", "")
-        if (arn.split(":")[2:3], source.split(":")[2:3]) == (["sqs"], ["events"]) and not sqs.queue_policy_allows(
-            arn, "events.amazonaws.com", source, responses.get_account_id()
-        ):
-            _note(source, "sqs:SendMessage", arn)
-            return
-        original(target, event, rule, view)
-
-    expect(sqs, "queue_policy_allows", "queue_arn", "service", "source_arn", "source_account")
-    original = replace(eventbridge, "_invoke_target", deliver, "target", "event", "rule", "view")

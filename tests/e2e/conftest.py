@@ -139,6 +139,16 @@ class Account:
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(statement)})
         return url, arn
 
+    def idle(self, role: str) -> list[str]:
+        """The actions of those statements of a role of the stack without which all would have gone the same so far.
+
+        Logs and segments are not among them: Lambda and Step Functions write them, local AWS does not.
+        """
+        roles = self.instance.control("idle", {"account": self.number})
+        (statements,) = (each for name, each in roles.items() if f"-{role}-" in name)
+        actions = sorted(action for each in statements for action in each)
+        return [each for each in actions if not each.startswith(("logs:", "xray:"))]
+
     def executions(self, name_part: str = "", machine: str | None = None) -> list[dict[str, Any]]:
         """The state machine's executions whose name holds `name_part`, newest first, JSON read."""
         states = self.client("stepfunctions")

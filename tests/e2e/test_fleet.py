@@ -126,6 +126,14 @@ def test_run_once_more_it_has_nothing_to_do(fleet):
     assert (code, said["results"], said["tally"]["nothingToDo"], said["tally"]["waves"]) == (0, [], 2, 0)
 
 
+def test_each_statement_of_the_fleets_roles_was_needed(aws):
+    assert aws.owner.idle("BringInRole") == []
+    others_meshes = ["execute-api:Invoke", "lambda:InvokeFunction", "lambda:InvokeFunctionUrl"]
+    assert aws.owner.idle("PlanWaveRole") == others_meshes
+    waves = ["states:DescribeExecution", "states:StartExecution", "states:StopExecution"]
+    assert aws.owner.idle("FleetStateMachineRole") == waves  # local AWS runs a wave inline
+
+
 def test_an_input_that_makes_no_sense_is_refused_by_its_field(fleet):
     code, said = fleet("run", "--wave", "101")
     assert (code, said) == (1, "meshift fleet: wave: 101 is not a whole number from 1 to 100\n")

@@ -118,6 +118,7 @@ def test_the_stack_made_the_mesh_that_it_was_asked_for_and_its_card(aws, whose):
     assert card["api"]["signingName"] == card["discovery"]["signingName"] == "lambda"
     (shown,) = account.client("ssm").describe_parameters(Filters=[{"Key": "Name", "Values": [name]}])["Parameters"]
     assert shown["Tier"] == "Advanced"
+    assert account.idle("MakeMeshRole") == []
 
 
 def test_a_mesh_has_a_card_as_long_as_it_lives(aws, owner):

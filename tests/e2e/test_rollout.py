@@ -187,7 +187,7 @@ def test_a_function_of_the_users_says_how_the_candidate_is(aws, apps, joined, st
         FunctionName="meshift-hook-smoke",
         Runtime="python3.13",
         Handler="hook.handler",
-        Role="arn:aws:iam::111111111111:role/hook",
+        Role=aws.owner.role("hook"),
         Code={"ZipFile": zipped.getvalue()},
     )
     before, known = both_routes(apps), len(apps.executions(joined))

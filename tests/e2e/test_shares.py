@@ -29,6 +29,11 @@ def test_a_service_of_another_account_joins_is_called_rolls_out_and_is_cut_off(a
         aws.settings(dataPlane=False)
     assert [row for row in story.rows if not row[-1]] == []
     assert len(story.rows) > 10
+    own_policy_of_the_card = ["ssm:DeleteResourcePolicy", "ssm:GetResourcePolicies", "ssm:PutResourcePolicy"]
+    assert aws.owner.idle("ShareMeshRole") == own_policy_of_the_card  # local RAM writes none
+    for role in ("JoinMeshRole", "InjectEnvoyRole", "PlanRolloutRole", "ShiftTrafficRole", "CheckHealthRole"):
+        # The statement for the consumer's own mesh may be idle, the one for others' is not.
+        assert aws.consumer.idle(role).count("lambda:InvokeFunctionUrl") < 2
 
 
 def status(ram, share_arn):

@@ -1,72 +1,43 @@
-"""What the flows ask of AWS, function by function, is what its role allows: no call is missing, none is too many.
+"""What the flows ask of AWS, function by function, is what its role allows: no call is missing, no statement too many.
 
-Recorded in process, so conditions (a URL's authentication, a bus's source) are not proven here, nor what Lambda, X-Ray
-and SQS do for a function.
+A call is judged as AWS does it: by all that it needs, on which resources, with which condition keys
+(local/authorization.py), against the statements of the function's role, by the evaluator of local AWS. The same is
+enforced there, while the e2e tests run.
 """
 
+import json
 from collections import defaultdict
-from fnmatch import fnmatchcase
 
 import pytest
+from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
+from local.authorization import Place, checks, function_url
 from tests.cloud.cloud import batch, in_force
 from tests.cloud.stack import stack_of
-from tests.cloud.tutorial import deploy, empty
-from tests.faults.flows import CANDIDATE, FLOWS, operate
+from tests.cloud.tutorial import begun, deploy, empty
+from tests.faults.flows import CANDIDATE, FLOWS, SHORT, operate
 from tests.hosted_mesh import OWNER, REGION
 
 PREFIXES = {"sfn": "states", "eventbridge": "events", "application-auto-scaling": "application-autoscaling"}
 PLATFORM = ("logs:", "xray:", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 """What Lambda itself does in a function's name."""
-URL = {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
-BESIDE = "authorised with RegisterTaskDefinition, nobody calls it"
-METRICS = "policies with metrics or hooks: tests/integration/test_checks.py"
 LATE = "when receive_deployment's event came late: tests/integration/test_rollout.py"
 CARDS = "meshes of other accounts: tests/e2e"
 UNSEEN = {
     "AcceptSharesFunction": {"ram:ListPrincipals": CARDS, "sns:Publish": CARDS, "ssm:GetParameter": CARDS},
-    "CheckHealthFunction": {"cloudwatch:GetMetricData": METRICS},
     "FinishRolloutFunction": {"dynamodb:GetItem": CARDS},
-    "InjectEnvoyFunction": {"ecs:TagResource": BESIDE, "iam:PassRole": BESIDE, "states:SendTaskSuccess": LATE},
-    "JoinMeshFunction": {
-        "cloudwatch:GetMetricData": METRICS,
-        "lambda:GetFunctionConfiguration": METRICS,
-        "servicediscovery:GetNamespace": "services with a registry: tests/integration/test_join_mesh.py",
-        "servicediscovery:GetService": "services with a registry: tests/integration/test_join_mesh.py",
-    },
+    "InjectEnvoyFunction": {"states:SendTaskSuccess": LATE},
     "OperateFunction": {"ram:AcceptResourceShareInvitation": CARDS, "ram:GetResourceShareInvitations": CARDS},
     "PauseRolloutFunction": {"states:SendTaskSuccess": "a signal before its token: tests/integration/test_rollout.py"},
-    "ReceiveDeploymentFunction": {
-        "dynamodb:DeleteItem": "services that leave: tests/integration/test_removal.py",
-    },
-    "PlanRolloutFunction": {
-        "cloudwatch:GetMetricData": METRICS,
-        "lambda:GetFunctionConfiguration": METRICS,
-        "states:SendTaskSuccess": LATE,
-    },
+    "PlanRolloutFunction": {"states:SendTaskSuccess": LATE},
 }
 """What is allowed and not asked for by the flows, and what asks for it."""
-GATEWAY = "execute-api:Invoke"
-"""An API Gateway in front of the mesh's API, which local AWS has not."""
+HERE = Place(OWNER, REGION)
+PARAMETERS = {"TrustedAccounts": "222222222222"}
 
 
-def actions_of(asked, hosted):
-    """The actions that a call needs."""
-    if asked.service == "app-mesh":
-        return set(URL) if hosted else {f"appmesh:{asked.operation}"}
-    return {f"{PREFIXES.get(asked.service, asked.service)}:{asked.operation}"}
-
-
-def resource_of(asked):
-    """The ARN that a call is about, where it is plain to see."""
-    known, parameters = f":{REGION}:{OWNER}:", asked.parameters
-    if asked.service == "dynamodb":
-        return f"arn:aws:dynamodb{known}table/{parameters['TableName']}"
-    if asked.service == "ssm":
-        return f"arn:aws:ssm{known}parameter{parameters['Name']}"
-    if asked.operation in ("DescribeExecution", "GetExecutionHistory"):
-        return parameters["executionArn"]
-    return parameters.get("TopicArn") or parameters.get("stateMachineArn")
+def stack(hosted):
+    return stack_of(ControlPlane="hosted" if hosted else "appmesh", **PARAMETERS)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +49,10 @@ def recorded():
             deploy(cloud, "serviceB")
             cloud.run()
         found[cloud.hosted] += [each for each in cloud.asked if each.function]
+    with in_force(begun({**SHORT, "cleanUp": "scale-to-zero"}, ControlPlane="appmesh")) as cloud:
+        deploy(cloud, CANDIDATE, "app:2")
+        cloud.run()
+    found[False] += [each for each in cloud.asked if each.function]
     for flow in FLOWS:
         cloud = flow.fresh()
         with in_force(cloud):
@@ -99,45 +74,102 @@ def recorded():
     return found
 
 
-def role_of(cloud_or_stack, function):
-    return cloud_or_stack.template["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"][0]
+@pytest.fixture(scope="module")
+def judged(recorded):
+    """By control plane, function and check: the statements of the function's role that allow it."""
+    found = {}
+    for hosted, calls in recorded.items():
+        here = stack(hosted)
+        asked = {(each.function, check) for each in calls for check in needed(here, each)}
+        statements = {name: statements_of(here, name) for name in {function for function, _ in asked}}
+        for function, check in asked:
+            found[hosted, function, check] = [each for each in statements[function] if allows(each, check)]
+    return found
 
 
-@pytest.mark.parametrize("hosted", [True, False])
-def test_every_call_of_every_flow_is_allowed_by_its_functions_role(recorded, hosted):
-    stack = stack_of(ControlPlane="hosted" if hosted else "appmesh", TrustedAccounts="222222222222")
-    refused = set()
-    for asked in recorded[hosted]:
-        statements = stack.statements(role_of(stack, asked.function))
-        for action in actions_of(asked, hosted):
-            if not any(covers(each, action, resource_of(asked)) for each in statements):
-                refused.add((asked.function, action, resource_of(asked)))
-    assert not refused
+def needed(here, asked):
+    """What a call needs; conditions as a text, to be told apart."""
+    if asked.service == "app-mesh" and here.holds("IsHosted"):
+        found = function_url(here.physical("MeshApiFunction", "Arn"))
+    else:
+        service = "appmesh" if asked.service == "app-mesh" else PREFIXES.get(asked.service, asked.service)
+        parameters = asked.parameters
+        if asked.operation == "SendTaskSuccess":
+            parameters = {**parameters, "stateMachineArn": here.physical("RolloutStateMachine")}
+        found = checks(f"{service}:{asked.operation}", parameters, HERE)
+    return [each._replace(conditions=json.dumps(dict(each.conditions))) for each in found]
 
 
-def covers(statement, action, resource):
-    return any(fnmatchcase(action, pattern) for pattern in listed(statement["Action"])) and (
-        resource is None or any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
+def statements_of(here, function):
+    """The statements of a function's role, as texts."""
+    role = here.template["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"][0]
+    return [json.dumps(each, sort_keys=True) for each in here.statements(role)]
+
+
+def beside(hosted):
+    """The statements for meshes of other accounts, which are proven where there are two: tests/e2e/test_shares.py."""
+    policies = stack(hosted).of_type("AWS::IAM::Policy")
+    document = policies["SharedMeshesPolicy"]["Properties"]["PolicyDocument"] if hosted else {"Statement": []}
+    return {json.dumps(each, sort_keys=True) for each in stack(hosted).resolved(document)["Statement"]}
+
+
+def allows(statement, check):
+    context = EvalContext(
+        principal_arn=f"arn:aws:sts::{OWNER}:assumed-role/role/function",
+        principal_type="AssumedRole",
+        principal_account=OWNER,
+        action=check.action,
+        resource_arn=check.resource,
+        region=REGION,
+        service_context={key.lower(): value for key, value in json.loads(check.conditions).items()},
     )
+    document = {"Version": "2012-10-17", "Statement": [json.loads(statement)]}
+    return evaluate(context, [parse_policy_document(document)]).decision == "Allow"
 
 
 def listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def test_every_action_that_a_role_allows_is_needed_by_a_flow_or_told_why_not(recorded):
-    used, allowed = defaultdict(set), defaultdict(set)
-    for hosted, calls in recorded.items():
-        stack = stack_of(ControlPlane="hosted" if hosted else "appmesh", TrustedAccounts="222222222222")
-        for asked in calls:
-            used[asked.function] |= actions_of(asked, hosted)
-        for function in {each.function for each in calls}:
-            for statement in stack.statements(role_of(stack, function)):
-                allowed[function] |= set(listed(statement["Action"]))
-    idle = {
-        function: {each for each in actions - used[function] if not each.startswith(PLATFORM) and each != GATEWAY}
-        for function, actions in allowed.items()
+def test_every_call_of_every_flow_is_allowed_by_its_functions_role(judged):
+    assert [asked for asked, allowing in judged.items() if not allowing] == []
+
+
+def test_without_a_statement_of_its_role_a_flow_is_denied_something_or_it_is_told_why_not(judged):
+    """For each action of a statement something is asked for that no other statement allows."""
+    alone = {
+        (function, check.action, *allowed) for (_, function, check), allowed in judged.items() if len(allowed) == 1
     }
-    assert {function: actions for function, actions in idle.items() if actions} == {
-        function: set(actions) for function, actions in UNSEEN.items()
+    idle = defaultdict(set)
+    for hosted, function in {(hosted, function) for hosted, function, _ in judged}:
+        for statement in set(statements_of(stack(hosted), function)) - beside(hosted):
+            for action in listed(json.loads(statement)["Action"]):
+                if (function, action, statement) not in alone and not action.startswith(PLATFORM):
+                    idle[function].add(action)
+    assert idle == {function: set(actions) for function, actions in UNSEEN.items()}
+
+
+def test_each_resource_that_a_statement_names_is_asked_for(judged):
+    asked = defaultdict(set)
+    for (_, function, check), allowed in judged.items():
+        for statement in allowed:
+            asked[function, statement].add(check)
+    for (function, statement), some in asked.items():
+        for pattern in listed(json.loads(statement)["Resource"]):
+            narrow = json.dumps({**json.loads(statement), "Resource": pattern})
+            assert any(allows(narrow, check) for check in some), (function, statement, pattern)
+
+
+@pytest.mark.parametrize(
+    ("taken", "denied"),
+    [
+        ('"iam:PassRole"', "iam:PassRole"),
+        ('"events:source"', "events:PutEvents"),
+        ('"lambda:InvokedViaFunctionUrl"', "lambda:InvokeFunction"),
+    ],
+)
+def test_a_statement_that_is_taken_away_is_missed(judged, taken, denied):
+    missed = {
+        check.action for (_, _, check), allowed in judged.items() if not [each for each in allowed if taken not in each]
     }
+    assert missed == {denied}
