@@ -33,7 +33,7 @@ check: $(READY) ## ruff, mypy, cfn-lint, state machine checks
 	@ruff format --check .
 	@mypy
 	@sam validate --lint --region us-east-1
-	@$(PY) -m pytest -q tests/unit/test_template.py tests/unit/test_state_machine.py tests/unit/test_rooms.py
+	@$(PY) -m pytest -q tests/unit/test_template.py tests/unit/test_statements.py tests/unit/test_state_machine.py tests/unit/test_rooms.py
 
 local: $(READY) ## local AWS in the background, the stack deployed in both accounts
 	@$(PY) -m local.up

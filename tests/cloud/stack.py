@@ -126,7 +126,8 @@ class Stack:
     def _arn(self, name: str, kind: str) -> str:
         service = _SERVICE.get(kind, "")
         region = "" if service == "iam" else REGION
-        return f"arn:aws:{service}:{region}:{OWNER}:{_PREFIX.get(service, '')}{name}"
+        end = ":*" if service == "logs" else ""  # the ARN of a log group is that of its streams
+        return f"arn:aws:{service}:{region}:{OWNER}:{_PREFIX.get(service, '')}{name}{end}"
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
