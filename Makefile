@@ -6,6 +6,7 @@ export AWS_PAGER :=
 export SAM_CLI_TELEMETRY := 0
 PY := .venv/bin/python
 READY := .venv/.ready
+CHECKOV := .venv/checkov
 
 .PHONY: help demo test check local local-down bench faults deploy lock clean
 help: ## show this list
@@ -22,17 +23,24 @@ $(READY): requirements-dev.lock pyproject.toml
 	@uv pip install --quiet --python $(PY) --offline --no-deps --editable .
 	@touch $@
 
+# checkov wants old versions of what the others need.
+$(CHECKOV)/.ready: requirements-checkov.lock $(READY)
+	@uv venv --quiet --clear --python $(PY) $(CHECKOV)
+	@uv pip install --quiet --python $(CHECKOV)/bin/python --require-hashes -r requirements-checkov.lock
+	@touch $@
+
 demo: $(READY) ## the whole story on local AWS, with a table of what was observed
 	@$(PY) -m local.demo
 
 test: $(READY) ## all tests: unit, integration, e2e on local AWS
 	@$(PY) -m pytest -n 2 --dist loadfile
 
-check: $(READY) ## ruff, mypy, cfn-lint, state machine checks
+check: $(READY) $(CHECKOV)/.ready ## ruff, mypy, cfn-lint, checkov, checks of policies and state machines
 	@ruff check .
 	@ruff format --check .
 	@mypy
 	@sam validate --lint --region us-east-1
+	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 	@$(PY) -m pytest -q tests/unit/test_template.py tests/unit/test_statements.py tests/unit/test_state_machine.py tests/unit/test_rooms.py
 
 local: $(READY) ## local AWS in the background, the stack deployed in both accounts
@@ -52,6 +60,7 @@ deploy: $(READY) ## build and deploy to real AWS, asking what it needs to know
 
 lock: $(READY) ## resolve pyproject.toml and functions/requirements.in anew
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade --group dev -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade --group checkov -o requirements-checkov.lock
 	uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate --no-header --upgrade functions/requirements.in -o functions/requirements.txt
 
 clean: local-down ## remove everything that was built

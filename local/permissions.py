@@ -16,6 +16,7 @@ import json
 import logging
 from collections.abc import Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from ministack import app as ministack_app
@@ -42,6 +43,7 @@ def install() -> None:
     """Put right what the emulator checks."""
     if not ministack_app.AUTH:
         raise PatchDoesNotApply("IAM is not in force: the emulator wants AUTH=true before it is imported")
+    _read_policies_once()
     _check_calls_for_what_aws_does()
     _look_up_functions_policies_in_their_account()
 
@@ -116,6 +118,16 @@ def _remember(account: str, role: str, check: Check) -> None:
         allowing = [each for each in _statements(account, role) if _allowed_by(account, role, check, [each])]
         if len(allowing) == 1:
             _needed_by.setdefault((account, role), []).append(allowing[0])
+
+
+def _read_policies_once() -> None:
+    """Keep what was read of a policy: the emulator reads all of a role's twice for each call."""
+
+    def read(doc: Any) -> list[iam_evaluator.ParsedStatement]:
+        return kept(doc) if isinstance(doc, str) else original(doc)
+
+    original = replace(iam_evaluator, "parse_policy_document", read, "doc")
+    kept = lru_cache(1024)(original)
 
 
 def _check_calls_for_what_aws_does() -> None:
