@@ -85,6 +85,8 @@ def decide(
     now = _passed(plan, position, signal)
     if fresh and asked == ABORT:
         return Decision("Roll Back", now, "Rolled Back", f"aborted by {fresh.by}")
+    if weights is None:
+        return Decision("Freeze", now, "Frozen", "the route's weights cannot be read any more; they stay as they are")
     if weights != (weights_before(plan, now)[0] if "gate" in now else plan["steps"][now["step"]]["weights"]):
         return Decision("Freeze", now, "Frozen", f"somebody else set the route to {weights}; it is left as it is")
     if health.superseded:

@@ -171,6 +171,8 @@ class Mesh:
         return Refused(f"mesh {self.name} does not take it: {error.response['Error'].get('Message', '')}")
 
     def _translated(self, error: ClientError, what: str) -> Exception:
+        if "meshOwner" in self._mesh and error_code(error) == "ForbiddenException":
+            return NotFound(f"mesh {self.name}@{self._mesh['meshOwner']} is not shared with this account (any more)")
         if "NotFound" in error_code(error):
             return NotFound(f"mesh {self.name} has no {what} ({error.response['Error'].get('Message', '')})")
         return error

@@ -39,7 +39,7 @@ def handler(event: Document, context: LambdaContext) -> Document:
         tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
     except NotFound:
         service, tasks = None, []
-    routes, memories = _routes(subject, plan, settings), event.get("checked", {}).get("hooks", {})
+    (routes, unread), memories = _routes(subject, plan, settings), event.get("checked", {}).get("hooks", {})
     results, checks = [], parse_checks(plan["checks"])
     if service and routes and not _has_begun(event):
         results = alarm_results(checks)
@@ -53,7 +53,7 @@ def handler(event: Document, context: LambdaContext) -> Document:
     decision = decide(plan, event["position"], health, _weights(plan, routes), signal)
     if mine and mine["token"] and decision.what not in ("Gate", "Pause"):
         table.keep_token(*router_id(subject), event["execution"], None)
-    reason = "; ".join(part for part in (decision.reason, dry_runs(results)) if part)
+    reason = "; ".join(part for part in (decision.reason, unread, dry_runs(results)) if part)
     logger.info(decision.what, position=decision.position, reason=reason)
     return {
         "next": decision.what,
@@ -69,13 +69,14 @@ def _has_begun(event: Document) -> bool:
     return "gate" not in event["position"] or event["position"]["from"] >= 0
 
 
-def _routes(subject: Document, plan: Document, settings: Settings) -> dict[str, Document] | None:
+def _routes(subject: Document, plan: Document, settings: Settings) -> tuple[dict[str, Document] | None, str]:
+    """Read the routes; None, and why, when one of them is gone or not this account's to see any more."""
     mesh = Mesh.of(subject, settings)
     try:
-        return {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}
+        return {name: mesh.describe_route(plan["virtualRouter"], name) for name in plan["routes"]}, ""
     except MeshiftError as error:
         logger.warning("The weights cannot be read", reason=str(error))
-        return None
+        return None, str(error)
 
 
 def _weights(plan: Document, routes: dict[str, Document] | None) -> dict[str, dict[str, int]] | None:

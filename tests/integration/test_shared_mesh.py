@@ -161,6 +161,19 @@ def test_the_task_role_needs_the_owners_function_which_the_card_names(aws, owner
     assert f'"Action": ["lambda:InvokeFunctionUrl"], "Resource": "{function}"' in answer["reason"]
 
 
+def test_a_mesh_that_its_owner_takes_away_is_not_found_though_its_card_is_still_known(owners, ram, service, context):
+    """Else recovery would fail at it for ever: its owner's API answers that it is forbidden."""
+    ram.share_card(says=CARD)
+    let_in(owners, ACCOUNT)
+    look(context)
+    subject = join(service, context)["subject"]
+    let_in(owners)
+    mesh = Mesh.of(subject, Settings.from_env(os.environ))
+    for describe in (lambda: mesh.describe_route(NAME, NAME), lambda: mesh.describe_routes(NAME)):
+        with pytest.raises(NotFound, match=f"{MESH} is not shared with this account"):
+            describe()
+
+
 def test_when_the_share_is_gone_a_deployment_waits_again_and_what_was_made_stays(owners, ram, service, context):
     share = ram.share_card(says=CARD)
     let_in(owners, ACCOUNT)
