@@ -30,7 +30,9 @@ from tests.cloud.ecs import Ecs
 from tests.cloud.faults import Asked, Fault, Killed
 from tests.cloud.idle import Idle
 from tests.cloud.integrations import integrated
-from tests.cloud.others import Alarms, Hooks, Invitations, Parameters, Registries, Roles, Scaling, Told
+from tests.cloud.neighbours import API, Neighbour
+from tests.cloud.neighbours import TABLE as NEIGHBOURS
+from tests.cloud.others import Alarms, Hooks, Invitations, Organization, Parameters, Registries, Roles, Scaling, Told
 from tests.cloud.stack import Stack
 from tests.cloud.states import Execution, States
 from tests.cloud.wiring import Queue, Rule, environments_of, rules_of
@@ -69,11 +71,12 @@ class Cloud:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.clock = Clock()
-        self.tables = Tables("RolloutTable", "MeshTable")
+        self.tables = Tables("RolloutTable", "MeshTable", NEIGHBOURS)
         self.ecs = Ecs(self.clock, self.emit)
         self.parameters, self.alarms, self.told = Parameters(), Alarms(), Told()
         self.roles, self.scaling, self.invitations = Roles(), Scaling(), Invitations()
-        self.hooks, self.registries = Hooks(), Registries()
+        self.hooks, self.registries, self.organization = Hooks(), Registries(), Organization()
+        self.neighbour = Neighbour(self.tables)
         self.states = States(self.clock, self.stack.machines, self.invoke, self.emit)
         self.store = MeshStore("MeshTable", self.tables, patience=0.0)  # type: ignore[arg-type]
         self.asked: list[Asked] = []
@@ -98,6 +101,7 @@ class Cloud:
             "ram": self.invitations,
             "lambda": self.hooks,
             "servicediscovery": self.registries,
+            "organizations": self.organization,
             "sfn": self.states,
         }
         self.idle = Idle(self)
@@ -121,6 +125,8 @@ class Cloud:
             "alarms.metrics",
             "hooks.answers",
             "scaling.targets",
+            "invitations.invitations",
+            "invitations.shares",
         ):
             room, _, kept = name.partition(".")
             setattr(getattr(other, room), kept, copied(getattr(getattr(self, room), kept)))
@@ -207,6 +213,7 @@ class Cloud:
         self.asked.append(asked)
         striking = [each for each in self.faults if each.strikes(asked, self.clock.now)] if asked.function else []
         request = serialized(caller, model, parameters) if service == "app-mesh" else {}
+        request["endpoint"] = caller.meta.endpoint_url
         for fault in striking:
             if fault.kind in ("stopped", "overtaken") and self.states.at_work:
                 self.states.stop_execution(self.states.at_work.arn)
@@ -247,10 +254,12 @@ class Cloud:
         """
         headers = {key: value for key, value in request["headers"].items() if self.hosted or key != "If-Match"}
         url = f"https://mesh.example{request['url_path']}?{urlencode(request['query_string'])}"
+        sent = SimpleNamespace(method=request["method"], url=url, headers=headers, body=request["body"])
+        if request["endpoint"] == API:
+            return parsed(model, self.neighbour.answer(sent))
         if self._read_at != self.tables.writes["MeshTable"]:
             self._read_at, self._read = self.tables.writes["MeshTable"], {}
         if request["method"] != "GET" or url not in self._read:
-            sent = SimpleNamespace(method=request["method"], url=url, headers=headers, body=request["body"])
             event = event_of(sent, OWNER, None, None)  # type: ignore[arg-type]
             answer = mesh_api.serve(event, _SETTINGS, self.store, OWNER)
             if request["method"] != "GET":
@@ -285,7 +294,7 @@ class Cloud:
     def routes(self) -> dict[str, dict[str, int]]:
         """The weights of all routes of all meshes, by path."""
         found = {}
-        for (pk, sk), item in self.tables.tables["MeshTable"].items():
+        for (pk, sk), item in (*self.tables.tables["MeshTable"].items(), *self.tables.tables[NEIGHBOURS].items()):
             if pk.startswith("mesh/") and sk.startswith("mesh/") and "/route/" in sk:
                 spec = json.loads(item["document"]["S"])["spec"]
                 action = next(each["action"] for key, each in spec.items() if key.endswith("Route"))

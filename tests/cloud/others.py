@@ -8,6 +8,7 @@ from typing import Any
 from tests.cloud.dynamodb import refusal
 
 Document = dict[str, Any]
+ORGANIZATION = "o-abcdefghij"
 
 
 class Parameters:
@@ -125,37 +126,68 @@ class Scaling:
 
 
 class Invitations:
-    """RAM's, by ARN, with what is in them."""
+    """RAM: the shares of other accounts, by ARN, and invitations to those that are not from inside."""
 
     def __init__(self) -> None:
         self.invitations: dict[str, Document] = {}
-        self.resources: dict[str, list[Document]] = {}
+        self.shares: dict[str, Document] = {}
 
-    def invite(self, owner: str, mesh: str) -> str:
-        arn = f"arn:aws:ram:us-east-1:{owner}:resource-share-invitation/{mesh}"
-        share = arn.replace("-invitation", "")
+    def invite(self, owner: str, mesh: str, card: bool = False) -> str:
+        """Share a mesh, or its card; returns the invitation's ARN."""
+        share = self._share(owner, mesh, card)
+        arn = share.replace(":resource-share/", ":resource-share-invitation/")
         about = {"resourceShareInvitationArn": arn, "senderAccountId": owner, "status": "PENDING"}
         self.invitations[arn] = {**about, "resourceShareName": mesh, "resourceShareArn": share}
-        mesh_arn = f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}"
-        self.resources[arn] = [{"arn": mesh_arn, "type": "appmesh:Mesh", "resourceShareArn": share}]
+        return arn
+
+    def share_inside(self, owner: str, mesh: str) -> None:
+        """Share a mesh's card inside of the organization, where nobody is asked."""
+        self.shares[self._share(owner, mesh, True)] |= {"here": True, "external": False}
+
+    def end(self) -> None:
+        """End all shares."""
+        self.shares.clear()
+
+    def _share(self, owner: str, mesh: str, card: bool) -> str:
+        arn = f"arn:aws:ram:us-east-1:{owner}:resource-share/{mesh}"
+        if card:
+            resource = {"arn": card_arn(owner, mesh), "type": "ssm:Parameter"}
+        else:
+            resource = {"arn": f"arn:aws:appmesh:us-east-1:{owner}:mesh/{mesh}", "type": "appmesh:Mesh"}
+        self.shares[arn] = {"resource": {**resource, "resourceShareArn": arn}, "here": False, "external": True}
         return arn
 
     def list_resources(self, **_: Any) -> Document:
-        accepted = [arn for arn, each in self.invitations.items() if each["status"] == "ACCEPTED"]
-        return {"resources": [dict(each) for arn in accepted for each in self.resources[arn]]}
+        return {"resources": [dict(each["resource"]) for each in self.shares.values() if each["here"]]}
 
     def list_principals(self, **_: Any) -> Document:
-        return {"principals": []}
+        here = [(arn, each) for arn, each in self.shares.items() if each["here"]]
+        return {"principals": [{"resourceShareArn": arn, "external": each["external"]} for arn, each in here]}
 
     def get_resource_share_invitations(self, **_: Any) -> Document:
         return {"resourceShareInvitations": [dict(each) for each in self.invitations.values()]}
 
     def list_pending_invitation_resources(self, resourceShareInvitationArn: str, **_: Any) -> Document:
-        return {"resources": self.resources[resourceShareInvitationArn]}
+        share = self.invitations[resourceShareInvitationArn]["resourceShareArn"]
+        return {"resources": [dict(self.shares[share]["resource"])]}
 
     def accept_resource_share_invitation(self, resourceShareInvitationArn: str, **_: Any) -> Document:
         invitation = self.invitations[resourceShareInvitationArn]
         if invitation["status"] != "PENDING":
             raise refusal("ResourceShareInvitationAlreadyAcceptedException", "AcceptResourceShareInvitation")
-        invitation["status"] = "ACCEPTED"
+        invitation["status"], self.shares[invitation["resourceShareArn"]]["here"] = "ACCEPTED", True
         return {"resourceShareInvitation": dict(invitation)}
+
+
+def card_arn(owner: str, mesh: str) -> str:
+    return f"arn:aws:ssm:us-east-1:{owner}:parameter/meshift/meshes/{mesh}"
+
+
+class Organization:
+    """AWS Organizations as a member account sees it: its own organization, and no other account."""
+
+    def describe_organization(self) -> Document:
+        return {"Organization": {"Id": ORGANIZATION}}
+
+    def describe_account(self, **_: Any) -> Document:
+        raise refusal("AccessDeniedException", "DescribeAccount")
