@@ -53,6 +53,7 @@ bench: $(READY) ## the benchmarks, a JSON line each
 	@$(PY) -m benchmarks
 
 faults: $(READY) ## everything that can go wrong with each call to AWS, and an event storm
+	@$(PY) -m tests.faults.called
 	@$(PY) -m tests.faults
 
 deploy: $(READY) ## build and deploy to real AWS, asking what it needs to know

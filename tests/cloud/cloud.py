@@ -32,7 +32,18 @@ from tests.cloud.idle import Idle
 from tests.cloud.integrations import integrated
 from tests.cloud.neighbours import API, Neighbour
 from tests.cloud.neighbours import TABLE as NEIGHBOURS
-from tests.cloud.others import Alarms, Hooks, Invitations, Organization, Parameters, Registries, Roles, Scaling, Told
+from tests.cloud.others import (
+    Alarms,
+    Hooks,
+    Invitations,
+    Lattice,
+    Organization,
+    Parameters,
+    Registries,
+    Roles,
+    Scaling,
+    Told,
+)
 from tests.cloud.stack import Stack
 from tests.cloud.states import Execution, States
 from tests.cloud.wiring import Queue, Rule, environments_of, rules_of
@@ -76,7 +87,7 @@ class Cloud:
         self.parameters, self.alarms, self.told = Parameters(), Alarms(), Told()
         self.roles, self.scaling, self.invitations = Roles(), Scaling(), Invitations()
         self.hooks, self.registries, self.organization = Hooks(), Registries(), Organization()
-        self.neighbour = Neighbour(self.tables)
+        self.neighbour, self.lattice = Neighbour(self.tables), Lattice()
         self.states = States(self.clock, self.stack.machines, self.invoke, self.emit)
         self.store = MeshStore("MeshTable", self.tables, patience=0.0)  # type: ignore[arg-type]
         self.asked: list[Asked] = []
@@ -102,6 +113,7 @@ class Cloud:
             "lambda": self.hooks,
             "servicediscovery": self.registries,
             "organizations": self.organization,
+            "vpc-lattice": self.lattice,
             "sfn": self.states,
         }
         self.idle = Idle(self)

@@ -140,9 +140,12 @@ class Invitations:
         self.invitations[arn] = {**about, "resourceShareName": mesh, "resourceShareArn": share}
         return arn
 
-    def share_inside(self, owner: str, mesh: str) -> None:
-        """Share a mesh's card inside of the organization, where nobody is asked."""
-        self.shares[self._share(owner, mesh, True)] |= {"here": True, "external": False}
+    def share_inside(self, owner: str, name: str, network: bool = False) -> None:
+        """Share a mesh's card, or a service network, inside of the organization, where nobody is asked."""
+        share = self.shares[self._share(owner, name, True)]
+        share |= {"here": True, "external": False}
+        if network:
+            share["resource"] |= {"arn": network_arn(owner, name), "type": "vpc-lattice:ServiceNetwork"}
 
     def end(self) -> None:
         """End all shares."""
@@ -181,6 +184,31 @@ class Invitations:
 
 def card_arn(owner: str, mesh: str) -> str:
     return f"arn:aws:ssm:us-east-1:{owner}:parameter/meshift/meshes/{mesh}"
+
+
+def network_arn(owner: str, name: str) -> str:
+    return f"arn:aws:vpc-lattice:us-east-1:{owner}:servicenetwork/{name}"
+
+
+class Lattice:
+    """VPC Lattice: which VPCs are associated with which service networks."""
+
+    def __init__(self) -> None:
+        self.associated: dict[str, list[str]] = {}
+
+    def list_service_network_vpc_associations(self, vpcIdentifier: str, **_: Any) -> Document:
+        return {"items": [self._association(each) for each in self.associated.get(vpcIdentifier, [])]}
+
+    def create_service_network_vpc_association(
+        self, serviceNetworkIdentifier: str, vpcIdentifier: str, **_: Any
+    ) -> Document:
+        networks = self.associated.setdefault(vpcIdentifier, [])
+        if serviceNetworkIdentifier not in networks:
+            networks.append(serviceNetworkIdentifier)
+        return self._association(serviceNetworkIdentifier)
+
+    def _association(self, network: str) -> Document:
+        return {"id": f"snva-{network[-8:]}", "status": "ACTIVE", "serviceNetworkArn": network}
 
 
 class Organization:

@@ -11,6 +11,9 @@ SERVICES, BROKEN = ("fleetA", "fleetB", "fleetC"), "fleetB"
 MACHINE = "arn:aws:states:us-east-1:111111111111:stateMachine:FleetStateMachine"
 
 
+ENDS = ("Planned", "Brought In", "Stopped", "Refused")
+
+
 def _tagged_later() -> Cloud:
     """Three services run, and have their tags since; the image of one will not start again."""
     cloud = empty(SHORT)
@@ -29,7 +32,7 @@ def _start(cloud: Cloud, **request: Any) -> None:
     cloud.ecs.broken.add(f"{BROKEN}:1")
     number = lambda each: each.ecs.services[arn_of(each, BROKEN)]["number"]  # noqa: E731
     when(cloud, lambda each: number(each) > 2, cloud.ecs.broken.clear)  # it was rolled back, to what runs
-    cloud.states.start_execution(MACHINE, "fleet-1", json.dumps({"cluster": "apps", "wave": 2, **request}))
+    cloud.states.start_execution(MACHINE, "fleet-1", json.dumps({"wave": 2, **request}))
 
 
 def fleet(cloud: Cloud) -> Any:
@@ -41,9 +44,11 @@ def _miscounted(cloud: Cloud) -> list[str]:
     execution = fleet(cloud)
     if execution.status == "ABORTED":
         return []
-    if execution.ending.state not in ("Planned", "Brought In", "Stopped"):
+    if execution.ending.state not in ENDS:
         return [f"the fleet ended in {execution.ending.state}: {execution.ending.error}"]
-    tally, inside = execution.output["tally"], sum(has_envoy(cloud, name) for name in SERVICES)
+    tally, inside = execution.output.get("tally"), sum(has_envoy(cloud, name) for name in SERVICES)
+    if tally is None:  # it was stopped before it could plan
+        return []
     found = []
     if tally["broughtIn"] > inside:
         found.append(f"the fleet brought {tally['broughtIn']} services in, and {inside} are")
@@ -57,6 +62,10 @@ def _plan(cloud: Cloud) -> None:
     _start(cloud)
 
 
+def _ask_for_nonsense(cloud: Cloud) -> None:
+    _start(cloud, wave=0)
+
+
 def _bring_in(cloud: Cloud) -> None:
     _start(cloud, dryRun=False, tolerate=50)
 
@@ -68,6 +77,7 @@ def _bring_in_until_one_fails(cloud: Cloud) -> None:
 BROUGHT_IN = ("Redeployed", "Redeployed", "Nothing To Do", "Settled", "Redeployed", "Refused", "Nothing To Do")
 FLEET = (
     Flow("plan a fleet", _tagged_later, _plan, ("Planned",), _miscounted),
+    Flow("refuse a fleet", _tagged_later, _ask_for_nonsense, ("Refused",), _miscounted),
     Flow("bring a fleet in", _tagged_later, _bring_in, ("Brought In", "Settled", "Settled", *BROUGHT_IN), _miscounted),
     Flow(
         "stop a fleet",

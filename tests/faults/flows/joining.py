@@ -28,9 +28,24 @@ def _without_node(cloud: Cloud) -> list[str]:
     ]
 
 
+def _attaches() -> Cloud:
+    return empty(SHORT, TaskRolePolicy="attach-scoped", TaskRolePath="/")
+
+
+def _say_nonsense(cloud: Cloud) -> None:
+    event = {"source": "aws.ecs", "detail-type": "ECS Deployment State Change", "resources": []}
+    cloud.emit({**event, "detail": {"eventName": "SERVICE_DEPLOYMENT_COMPLETED"}})
+
+
+def _not_buried(cloud: Cloud) -> list[str]:
+    return [] if cloud.told.buried or cloud.dead else ["what nobody understands was lost"]
+
+
 JOINING = (
     Flow("join an empty mesh", lambda: empty(SHORT), _join, ("Redeployed", "Nothing To Do"), _without_node),
     Flow(
         "join with backends", lambda: empty(SHORT), _join_with_backends, ("Redeployed", "Nothing To Do"), _without_node
     ),
+    Flow("join and attach a policy", _attaches, _join, ("Redeployed", "Nothing To Do"), _without_node),
+    Flow("hear nonsense", lambda: empty(SHORT), _say_nonsense, (), _not_buried),
 )

@@ -2,11 +2,12 @@
 
 from tests.cloud.cloud import Cloud, in_force
 from tests.cloud.neighbours import ACCOUNT, MESH
-from tests.cloud.others import ORGANIZATION, card_arn
+from tests.cloud.others import ORGANIZATION, card_arn, network_arn
 from tests.cloud.tutorial import deploy, empty
 from tests.faults.flows.flow import CANDIDATE, SHORT, STABLE, Flow, has_envoy, insist, rolling_out, when
 from tests.hosted_mesh import OWNER
 
+VPC, NETWORK = "vpc-12345678", "sn-0123456789abcdef0"
 TAG = {"meshift:mesh": f"{MESH}@{ACCOUNT}"}
 EVENT = {"source": "aws.ram", "detail-type": "Resource Sharing State Change", "id": "ram", "detail": {}}
 
@@ -48,6 +49,33 @@ def _accept(cloud: Cloud) -> None:
     cloud.invitations.invite(ACCOUNT, MESH, card=True)
     cloud.emit(EVENT)
     cloud.clock.later(3700, lambda: None)  # until the sweep has looked
+
+
+def _be_invited(cloud: Cloud) -> None:
+    cloud.invitations.invite(ACCOUNT, MESH, card=True)
+    cloud.emit(EVENT)
+
+
+def _accepted(cloud: Cloud) -> list[str]:
+    return [
+        f"{each['senderAccountId']} was believed"
+        for each in cloud.invitations.invitations.values()
+        if each["status"] != "PENDING"
+    ]
+
+
+def _for_networks() -> Cloud:
+    return empty(SHORT, TrustedOrganization=ORGANIZATION, ServiceNetworkVpcs=VPC)
+
+
+def _be_given_a_network(cloud: Cloud) -> None:
+    cloud.invitations.share_inside(ACCOUNT, NETWORK, network=True)
+    cloud.emit(EVENT)
+    cloud.clock.later(3700, lambda: None)  # until the sweep has looked
+
+
+def _not_associated(cloud: Cloud) -> list[str]:
+    return [] if cloud.lattice.associated == {VPC: [network_arn(ACCOUNT, NETWORK)]} else ["the VPC was not associated"]
 
 
 def _share_inside(cloud: Cloud) -> None:
@@ -103,6 +131,8 @@ SHARES = (
     Flow("accept a card", _waits_for_trusted, _accept, ACCEPTED, _forgotten),
     Flow("be given a card inside", _waits_for_organization, _share_inside, ACCEPTED, _forgotten),
     Flow("accept a card by hand", _waits_for_stranger, _accept_by_hand, ACCEPTED, _forgotten),
+    Flow("be invited by a stranger", _waits_for_organization, _be_invited, (), _accepted),
+    Flow("be given a service network", _for_networks, _be_given_a_network, (), _not_associated),
     Flow("roll out in a neighbour's mesh", _inside, _roll_out, ("Redeployed", "Promoted")),
     Flow("lose the share", _inside, _unshare, ("Redeployed", "Frozen")),
     Flow("lose the neighbour", _inside, _lose_the_neighbour, ("Redeployed", "Roll Back Failed")),

@@ -72,6 +72,7 @@ def _named_by_another() -> Cloud:
 
 def _hand_over(cloud: Cloud) -> None:
     insist(cloud, "hand-over", virtualNode="serviceC", service="serviceC", cluster="apps")
+    insist(cloud, "hand-over", cluster="apps")
     insist(cloud, "start", service="serviceC", cluster="apps")
 
 
