@@ -9,7 +9,7 @@ from typing import Any
 from domain.weights import with_weights
 from gateways.mesh import Mesh
 from tests.asl import TaskFailed
-from tests.cloud.cloud import Cloud, in_force
+from tests.cloud.cloud import Cloud
 from tests.cloud.tutorial import NAME, POLICY
 from tests.hosted_mesh import OWNER
 
@@ -30,10 +30,6 @@ class Flow:
 
     def fresh(self) -> Cloud:
         return _kept(self).fork()
-
-    def begin(self, cloud: Cloud) -> None:
-        with in_force(cloud):
-            self.act(cloud)
 
 
 @cache
