@@ -315,8 +315,13 @@ class Cloud:
         return found
 
     def answers(self, node: str) -> int:
-        """How many tasks answer behind a node; a node has the name of its service here."""
-        return sum(self.ecs.answering(arn) for arn in self.ecs.services if arn.rpartition("/")[2] == node)
+        """How many tasks answer behind a node; it has the name of its service, if no tag says otherwise."""
+        nodes = {arn: self._node(each) for arn, each in self.ecs.services.items()}
+        return sum(self.ecs.answering(arn) for arn in nodes if nodes[arn] == node)
+
+    def _node(self, service: Document) -> str:
+        tags = {each["key"]: each["value"] for each in service["tags"]}
+        return str(tags.get("meshift:virtual-node", service["serviceName"]))
 
     def claims(self) -> list[Document]:
         return [item for (pk, _), item in self.tables.tables["RolloutTable"].items() if pk == "claims"]

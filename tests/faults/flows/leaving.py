@@ -90,6 +90,19 @@ def _tag(cloud: Cloud) -> None:
     cloud.clock.later(310, lambda: None)  # until the sweep has looked
 
 
+def _become_another(cloud: Cloud) -> None:
+    retag(cloud, STABLE, **{"virtual-node": "serviceC"})
+    cloud.clock.later(310, lambda: None)  # until the sweep has looked
+
+
+def _two_names(cloud: Cloud) -> list[str]:
+    """Say whether a service has two nodes' names."""
+    names = [
+        item["value"]["S"] for (pk, sk), item in cloud.tables.tables["RolloutTable"].items() if "virtualNode#" in sk
+    ]
+    return [f"{arn} has two nodes" for arn in set(names) if names.count(arn) > 1]
+
+
 def _correct(cloud: Cloud) -> None:
     retag(cloud, CANDIDATE, protocol="http2")
     cloud.clock.later(310, lambda: None)  # until the sweep has looked
@@ -132,5 +145,6 @@ LEAVING = (
     Flow(
         "come back later", candidate_carries_all, _come_back_later, ("Redeployed", "Redeployed", "Promoted"), _half_out
     ),
+    Flow("become another node", candidate_carries_all, _become_another, ("Redeployed", "Promoted"), _two_names),
     Flow("get tags that make sense later", _misspelt, _correct, ("Redeployed", "Promoted"), _half_out),
 )
