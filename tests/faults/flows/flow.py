@@ -81,6 +81,12 @@ def has_envoy(cloud: Cloud, name: str) -> bool:
     return any(each["name"] == "envoy" for each in revision["containerDefinitions"])
 
 
+def given_up(cloud: Cloud) -> bool:
+    """Say whether people have to see to something: an execution was stopped, or told them that it could not go on."""
+    ends = {each.ending.state if each.ending else each.status for each in cloud.executions()}
+    return bool(ends & {"ABORTED", "Refused", "Roll Back Failed"})
+
+
 def rolling_out(cloud: Cloud) -> bool:
     """Say whether a rollout has shifted traffic and is not at its end."""
     return any("Shift Traffic" in each.path for each in cloud.states.running)

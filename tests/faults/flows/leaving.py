@@ -2,7 +2,7 @@
 
 from tests.cloud.cloud import Cloud, in_force
 from tests.cloud.tutorial import TAGS, begun, deploy
-from tests.faults.flows.flow import CANDIDATE, SHORT, STABLE, Flow, arn_of, has_envoy, rolling_out, when
+from tests.faults.flows.flow import CANDIDATE, SHORT, STABLE, Flow, arn_of, given_up, has_envoy, rolling_out, when
 from tests.faults.flows.rollouts import candidate_carries_all
 
 SLOW = {**SHORT, "steps": [{"weight": 25, "bakeSeconds": 150}], "finalBakeSeconds": 60}
@@ -29,15 +29,14 @@ def weight(cloud: Cloud, name: str) -> int:
 def _half_out(cloud: Cloud) -> list[str]:
     """Say which service without an Envoy gets traffic that others could take, or lacks its name with an Envoy.
 
-    Who stops an execution has the traffic taken back, wherever its service is by then; the others told people.
+    Who stops an execution has the traffic taken back, wherever its service is by then.
     """
     found = []
-    ends = {each.ending.state if each.ending else each.status for each in cloud.executions()}
-    given_up = ends & {"ABORTED", "Refused", "Roll Back Failed"}
     for name in (each["serviceName"] for each in cloud.ecs.services.values()):
         if not has_name(cloud, name) and has_envoy(cloud, name):
             found.append(f"{name} runs with its Envoy, and its node's name was given away")
-        if not has_envoy(cloud, name) and weight(cloud, name) and len(cloud.ecs.services) > 1 and not given_up:
+        others = len(cloud.ecs.services) > 1
+        if not has_envoy(cloud, name) and weight(cloud, name) and others and not given_up(cloud):
             found.append(f"{name} gets traffic without its Envoy, and others could take it")
     return found
 
@@ -100,7 +99,7 @@ def _two_names(cloud: Cloud) -> list[str]:
     names = [
         item["value"]["S"] for (pk, sk), item in cloud.tables.tables["RolloutTable"].items() if "virtualNode#" in sk
     ]
-    return [f"{arn} has two nodes" for arn in set(names) if names.count(arn) > 1]
+    return [f"{arn} has two nodes" for arn in set(names) if names.count(arn) > 1 and not given_up(cloud)]
 
 
 def _correct(cloud: Cloud) -> None:

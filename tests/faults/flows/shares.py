@@ -4,9 +4,11 @@ from tests.cloud.cloud import Cloud, in_force
 from tests.cloud.neighbours import ACCOUNT, MESH
 from tests.cloud.others import ORGANIZATION, card_arn, network_arn
 from tests.cloud.tutorial import deploy, empty
-from tests.faults.flows.flow import CANDIDATE, SHORT, STABLE, Flow, has_envoy, insist, rolling_out, when
+from tests.faults.flows.flow import CANDIDATE, SHORT, STABLE, Flow, given_up, has_envoy, insist, rolling_out, when
 from tests.hosted_mesh import OWNER
 
+LOOKED = 3 * 3700
+"""Seconds: the hourly sweep has looked, also after an outage."""
 VPC, NETWORK = "vpc-12345678", "sn-0123456789abcdef0"
 TAG = {"meshift:mesh": f"{MESH}@{ACCOUNT}"}
 EVENT = {"source": "aws.ram", "detail-type": "Resource Sharing State Change", "id": "ram", "detail": {}}
@@ -48,7 +50,7 @@ def _inside() -> Cloud:
 def _accept(cloud: Cloud) -> None:
     cloud.invitations.invite(ACCOUNT, MESH, card=True)
     cloud.emit(EVENT)
-    cloud.clock.later(3700, lambda: None)  # until the sweep has looked
+    cloud.clock.later(LOOKED, lambda: None)
 
 
 def _be_invited(cloud: Cloud) -> None:
@@ -71,7 +73,7 @@ def _for_networks() -> Cloud:
 def _be_given_a_network(cloud: Cloud) -> None:
     cloud.invitations.share_inside(ACCOUNT, NETWORK, network=True)
     cloud.emit(EVENT)
-    cloud.clock.later(3700, lambda: None)  # until the sweep has looked
+    cloud.clock.later(LOOKED, lambda: None)
 
 
 def _not_associated(cloud: Cloud) -> list[str]:
@@ -81,14 +83,14 @@ def _not_associated(cloud: Cloud) -> list[str]:
 def _share_inside(cloud: Cloud) -> None:
     cloud.invitations.share_inside(ACCOUNT, MESH)
     cloud.emit(EVENT)
-    cloud.clock.later(3700, lambda: None)  # until the sweep has looked
+    cloud.clock.later(LOOKED, lambda: None)
 
 
 def _accept_by_hand(cloud: Cloud) -> None:
     invitation = cloud.invitations.invite(ACCOUNT, MESH, card=True)
     cloud.emit(EVENT)
     cloud.clock.later(30, lambda: insist(cloud, "accept-share", invitation=invitation))
-    cloud.clock.later(3700, lambda: None)  # until the sweep has looked
+    cloud.clock.later(LOOKED, lambda: None)
 
 
 def _roll_out(cloud: Cloud) -> None:
@@ -119,9 +121,8 @@ def _lose_the_neighbour(cloud: Cloud) -> None:
 
 def _forgotten(cloud: Cloud) -> list[str]:
     """Say which service still waits for a mesh that is there; who stopped it, or what was refused, is a person's."""
-    ends = {each.ending.state if each.ending else each.status for each in cloud.executions()}
     here = any(each["here"] for each in cloud.invitations.shares.values())
-    if not here or ends & {"ABORTED", "Refused"} or has_envoy(cloud, STABLE):
+    if not here or given_up(cloud) or has_envoy(cloud, STABLE):
         return []
     return [f"{STABLE} has waited for a mesh, which is there, and was forgotten"]
 
