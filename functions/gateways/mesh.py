@@ -148,9 +148,10 @@ class Mesh:
 
         A hosted mesh refuses with ConflictException when the route has moved on; App Mesh's API knows no versions.
         """
+        api = self._api  # first: it may have to be asked for, and the header is for one request only
         _expected["If-Match"] = f'"{version}"'
         try:
-            self._api.update_route(virtualRouterName=router, routeName=route, spec=spec, **self._mesh)  # type: ignore[arg-type]
+            api.update_route(virtualRouterName=router, routeName=route, spec=spec, **self._mesh)  # type: ignore[arg-type]
         except ClientError as error:
             if error_code(error) in _REFUSALS:
                 raise self._refused(error) from error

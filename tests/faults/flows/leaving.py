@@ -29,14 +29,16 @@ def weight(cloud: Cloud, name: str) -> int:
 def _half_out(cloud: Cloud) -> list[str]:
     """Say which service without an Envoy gets traffic that others could take, or lacks its name with an Envoy.
 
-    Who stops an execution has the traffic taken back, wherever its service is by then.
+    Who stops an execution has the traffic taken back, wherever its service is by then; and after a roll back nobody
+    else is fit for it.
     """
     found = []
+    excused = given_up(cloud) or any(each.ending.state == "Rolled Back" for each in cloud.executions() if each.ending)
     for name in (each["serviceName"] for each in cloud.ecs.services.values()):
         if not has_name(cloud, name) and has_envoy(cloud, name):
             found.append(f"{name} runs with its Envoy, and its node's name was given away")
         others = len(cloud.ecs.services) > 1
-        if not has_envoy(cloud, name) and weight(cloud, name) and others and not given_up(cloud):
+        if not has_envoy(cloud, name) and weight(cloud, name) and others and not excused:
             found.append(f"{name} gets traffic without its Envoy, and others could take it")
     return found
 
