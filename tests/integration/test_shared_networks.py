@@ -2,10 +2,12 @@
 
 import json
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 import pytest
 
 from gateways.shared import NETWORKS, Shared
+from tests.cloud.stack import stack_of
 from tests.lattice import answered_lattice, network_arn
 from tests.shapes import OWNER, STRANGER
 
@@ -64,6 +66,20 @@ def test_each_vpc_is_associated_once_and_people_are_told(ram, lattice, look, mai
     assert first["clientToken"] != second["clientToken"]
     assert [each["vpc"] for each in told(mail, DONE)] == [VPC, OTHER]
     assert len(told(mail, SHARED)) == 1
+
+
+def test_the_calls_are_what_the_stack_allows_and_for_no_other_vpc(ram, lattice, look):
+    """Least privilege: the flows of tests/integration/test_least_privilege.py know no service networks."""
+    ram.share(OWNER, [NETWORK])
+    look()
+    statements = stack_of(ServiceNetworkVpcs=f"{VPC},{OTHER}").statements("AcceptSharesRole")
+    allowed = {each["Action"]: each for each in statements if str(each["Action"]).startswith("vpc-lattice:")}
+    assert {f"vpc-lattice:{operation}" for operation, _ in lattice.calls} == set(allowed)
+    for operation, asked in lattice.calls:
+        statement = allowed[f"vpc-lattice:{operation}"]
+        assert asked["vpcIdentifier"] in statement["Condition"]["StringEquals"]["vpc-lattice:VpcId"]
+        network = asked.get("serviceNetworkIdentifier", "*")
+        assert any(fnmatchcase(network, pattern) for pattern in statement["Resource"])
 
 
 def test_a_network_that_came_without_an_invitation_is_told_and_associated_the_same(ram, lattice, look, mail):
