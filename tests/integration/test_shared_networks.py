@@ -1,7 +1,6 @@
 """Service networks of VPC Lattice that come in a share: told, associated with the VPCs that the stack names."""
 
 import json
-from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 import pytest
@@ -35,12 +34,6 @@ def told(mail, subject):
 
 def vpcs(lattice):
     return [each["vpcId"] for each in lattice.associations.values()]
-
-
-def half_a_sweep_later(aws):
-    (item,) = [each for each in aws("dynamodb").scan(TableName="rollouts")["Items"] if "missedAt" in each]
-    earlier = datetime.fromisoformat(item["missedAt"]["S"]) - timedelta(minutes=30)
-    aws("dynamodb").put_item(TableName="rollouts", Item={**item, "missedAt": {"S": earlier.isoformat()}})
 
 
 def test_without_vpcs_a_network_is_accepted_and_announced_once_and_nothing_is_associated(
@@ -192,7 +185,7 @@ def test_one_that_is_being_deleted_is_waited_for_and_then_made_with_another_toke
 
 
 def test_a_network_that_two_sweeps_do_not_find_is_announced_as_unshared_and_its_associations_stay(
-    ram, lattice, look, mail, aws
+    ram, lattice, look, mail, half_a_sweep_later
 ):
     share = ram.share(OWNER, [NETWORK])
     look()
@@ -200,7 +193,7 @@ def test_a_network_that_two_sweeps_do_not_find_is_announced_as_unshared_and_its_
     look()
     gone = "Meshift: a service network is not shared any more"
     assert told(mail, gone) == []
-    half_a_sweep_later(aws)
+    half_a_sweep_later()
     look()
     (found,) = told(mail, gone)
     assert (found["network"], found["vpcs"]) == (NETWORK, [VPC, OTHER])
@@ -208,13 +201,13 @@ def test_a_network_that_two_sweeps_do_not_find_is_announced_as_unshared_and_its_
     assert Shared("rollouts").known(NETWORKS) == {}
 
 
-def test_a_network_that_is_there_again_is_not_unshared(ram, lattice, look, mail, aws):
+def test_a_network_that_is_there_again_is_not_unshared(ram, lattice, look, mail, aws, half_a_sweep_later):
     ram.share(OWNER, [NETWORK])
     look()
     ram.ram.ListResources = lambda *_: {"resources": []}
     look()
     del ram.ram.ListResources
-    half_a_sweep_later(aws)
+    half_a_sweep_later()
     look()
     assert Shared("rollouts").known(NETWORKS) == {NETWORK: None}
     assert json.loads(aws("dynamodb").get_item(
