@@ -159,6 +159,13 @@ def _ram(action: str, operation: str, asked: Document, place: Place) -> list[Che
     return [Check(action, arn or ANY, {"ram:ResourceShareName": asked.get("ShareName", "")})]
 
 
+def _organizations(action: str, operation: str, asked: Document, place: Place) -> list[Check]:
+    """OrganizationArn, where it is known, is that of the caller's organization: its accounts' and units' begin so."""
+    whole, named = asked.get("OrganizationArn", ""), asked.get("AccountId") or asked.get("ParentId")
+    kind = "account" if operation == "DescribeAccount" else "ou"
+    return [Check(action, f"{whole.replace(':organization/', f':{kind}/')}/{named}" if whole and named else ANY)]
+
+
 def _sns(action: str, operation: str, asked: Document, place: Place) -> list[Check]:
     return [Check(action, asked["TopicArn"])]
 
@@ -194,6 +201,7 @@ _RULES = {
     "events": _events,
     "iam": _iam,
     "lambda": _lambda,
+    "organizations": _organizations,
     "ram": _ram,
     "servicediscovery": _servicediscovery,
     "sns": _sns,

@@ -23,6 +23,7 @@ from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.services import iam, lambda_svc, sts
 
+from local import organizations
 from local.authorization import Check, Place, checks, function_url
 from local.identity import Caller
 from local.patching import PatchDoesNotApply, expect, replace
@@ -140,7 +141,7 @@ def _check_calls_for_what_aws_does() -> None:
         given: str = extract(service, method, path, headers, body, query_params, region, account_id)
         action = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ""
         _needed.set(())
-        if service in ("ecs", "events", "iam", "servicediscovery", "ssm", "states"):
+        if service in ("ecs", "events", "iam", "organizations", "servicediscovery", "ssm", "states"):
             asked = _asked(service, body, query_params)
             if asked is not None and _complete(action, asked):
                 _needed.set(checks(action, asked, Place(account_id, region)) or [])
@@ -191,6 +192,8 @@ def _asked(service: str, body: bytes, query_params: dict[str, Any]) -> dict[str,
         return None
     if not isinstance(asked, dict):
         return None
+    if service == "organizations" and (whole := organizations.found()):
+        return {**asked, "OrganizationArn": whole.arn}
     return {**asked, "stateMachineArn": WAITING[asked["taskToken"]]} if asked.get("taskToken") in WAITING else asked
 
 

@@ -25,10 +25,15 @@ class Organization:
     members: frozenset[str]
     units: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return f"arn:aws:organizations::{self.management}:organization/{self.id}"
+
     def reach(self, principal: str) -> frozenset[str]:
         """Return the accounts that the ARN of the organization or of a unit stands for; none for any other text."""
         where, _, name = principal.partition("/")
-        if where == f"arn:aws:organizations::{self.management}:organization" and name == self.id:
+        if principal == self.arn:
             return self.members
         if where == f"arn:aws:organizations::{self.management}:ou":
             return self.units.get(name.removeprefix(f"{self.id}/"), frozenset())

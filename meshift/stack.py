@@ -44,6 +44,11 @@ class Stack:
         return self.outputs[name]
 
     @property
+    def account(self) -> str:
+        """Return the account that it is in. Raises Failed when it is not whole."""
+        return self.output("RolloutStateMachineArn").split(":")[4]
+
+    @property
     def settings(self) -> Settings:
         """Return what it tells its functions."""
         return settings_of({**self.parameters, **self.outputs})

@@ -18,9 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.model import Shape
 
 from gateways.clients import client
-from tests.hosted_mesh import Body
-
-REGION = "us-east-1"
+from tests.ram import REGION, reply
 
 
 def network_arn(owner: str, number: int = 0) -> str:
@@ -74,9 +72,9 @@ class AnsweredLattice:
                 raise LookupError(self.failing[operation].pop(0))
             answer = getattr(self, operation)(asked)
         except LookupError as error:
-            return _reply(request, 400, {"message": "as the test wants it"}, str(error.args[0]))
+            return reply(request, 400, {"message": "as the test wants it"}, str(error.args[0]))
         check(model.output_shape, answer)
-        return _reply(request, 200, answer)
+        return reply(request, 200, answer)
 
 
 def check(shape: Shape, value: Any) -> None:
@@ -93,11 +91,6 @@ def check(shape: Shape, value: Any) -> None:
         assert not shape.enum or value in shape.enum, f"{shape.name}: {value}"
         assert re.fullmatch(shape.metadata.get("pattern", ".*"), value), f"{shape.name}: {value}"
         assert shape.metadata.get("min", 0) <= len(value) <= shape.metadata.get("max", len(value)), value
-
-
-def _reply(request: AWSPreparedRequest, status: int, content: Any, error: str = "") -> AWSResponse:
-    headers = {"content-type": "application/json", **({"x-amzn-errortype": error} if error else {})}
-    return AWSResponse(request.url, status, headers, Body(json.dumps(content).encode()))
 
 
 @contextmanager

@@ -89,9 +89,9 @@ class AnsweredRam:
                 raise RamError(self.failing[operation].pop(0), "as the test wants it")
             if self.page:
                 asked["maxResults"] = self.page
-            return _reply(request, 200, getattr(self.ram, operation)(self.account, REGION, asked))
+            return reply(request, 200, getattr(self.ram, operation)(self.account, REGION, asked))
         except RamError as error:
-            return _reply(request, 400, {"message": str(error)}, error.code)
+            return reply(request, 400, {"message": str(error)}, error.code)
 
     def read(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
         """GetParameter by the ARN of another account's card: as far as it is shared."""
@@ -102,17 +102,17 @@ class AnsweredRam:
         others = Ram.ListResources(self.ram, self.account, REGION, {"resourceOwner": "OTHER-ACCOUNTS"})["resources"]
         shared = {each["arn"] for each in others}
         if self.failing["GetParameter"]:
-            return _reply(
+            return reply(
                 request, 400, {"__type": self.failing["GetParameter"].pop(0), "message": "as the test wants it"}
             )
         if asked not in shared:
-            return _reply(request, 400, {"__type": "AccessDeniedException", "message": "not shared"})
+            return reply(request, 400, {"__type": "AccessDeniedException", "message": "not shared"})
         if asked not in self.cards:
-            return _reply(request, 400, {"__type": "ParameterNotFound", "message": "no such parameter"})
-        return _reply(request, 200, {"Parameter": {"Name": asked, "Value": self.cards[asked]}})
+            return reply(request, 400, {"__type": "ParameterNotFound", "message": "no such parameter"})
+        return reply(request, 200, {"Parameter": {"Name": asked, "Value": self.cards[asked]}})
 
 
-def _reply(request: AWSPreparedRequest, status: int, content: Any, error: str = "") -> AWSResponse:
+def reply(request: AWSPreparedRequest, status: int, content: Any, error: str = "") -> AWSResponse:
     headers = {"content-type": "application/json", **({"x-amzn-errortype": error} if error else {})}
     return AWSResponse(request.url, status, headers, Body(json.dumps(content).encode()))
 

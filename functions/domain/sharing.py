@@ -13,6 +13,7 @@ from typing import Any
 
 CARD, MESH, NETWORK = "ssm:Parameter", "appmesh:Mesh", "vpc-lattice:ServiceNetwork"
 REFUSED, UNREADABLE, MISSING = "shared by nobody who is trusted", "shared, and cannot be read", "in no share any more"
+UNPROVEN = "shared by an account of which AWS does not say that it is in TrustedOrganization"
 """Why what was shared may have to be forgotten."""
 INVITATION_LIVES = timedelta(hours=12)
 """RAM user guide: only some types, none of which Meshift accepts by default, have longer."""

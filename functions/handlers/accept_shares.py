@@ -36,7 +36,7 @@ def handler(event: Document, context: LambdaContext) -> Document:
     looks = [
         sweep(
             event,
-            ram.list_invitations(),
+            sorted(ram.list_invitations(), key=lambda each: not settings.trust.knows(each["senderAccountId"])),
             lambda invitation: _answer(invitation, settings, waiting, accepted),
             "resourceShareInvitationArn",
         ),
@@ -54,14 +54,17 @@ def _answer(invitation: Document, settings: Settings, waiting: list[Document], a
         if known in (PENDING, LATE):
             _close(invitation, settings, table)
         return
+    sender, organization = invitation["senderAccountId"], None
+    if trust.organization is not None and not trust.knows(sender):
+        organization = organizations.organization_of(sender)
     try:
-        resources = ram.list_pending_resources(arn)
+        # What a stranger sends is not looked into: who sends a lot must not hold up the others.
+        is_known = trust.knows(sender) or organization is not None
+        resources = ram.list_pending_resources(arn) if is_known else []
     except NotFound as error:
         logger.info("An invitation was answered meanwhile", invitation=arn, reason=str(error))
         return
-    sender = invitation["senderAccountId"]
-    ask = trust.organization is not None and not trust.knows(sender)
-    verdict = judge_invitation(invitation, resources, trust, organizations.organization_of(sender) if ask else None)
+    verdict = judge_invitation(invitation, resources, trust, organization)
     if verdict.accept:
         decision = ram.accept(arn)
         if decision == "ACCEPTED" and "resourceShareArn" in invitation:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from domain.errors import NotFound
-from domain.sharing import MISSING, REFUSED, UNREADABLE, judge_received, meshes_in, networks_in, sender_of
+from domain.sharing import MISSING, REFUSED, UNPROVEN, UNREADABLE, judge_received, meshes_in, networks_in, sender_of
 from gateways import organizations, ram
 from gateways.remembered import Remembered
 from gateways.shared import MESHES, NETWORKS, Shared
@@ -40,10 +40,12 @@ def use_shares(event: Document, settings: Settings, accepted: set[str]) -> Docum
         meshes, networks = meshes_in(resources, sender_of(arn)), networks_in(resources, sender_of(arn))
         # Whatever fails from here on, nothing of it is missing.
         held[arn] = {mesh.id for mesh in meshes} | set(networks)
-        reason = _refusal(arn, resources, settings, internal) if held[arn] else ""
+        reason, why = _refusal(arn, resources, settings, internal) if held[arn] else ("", "")
         if reason:
-            lost.update(dict.fromkeys(held.pop(arn), REFUSED))
-            refuse(arn, "a mesh" if meshes else "a service network", reason, settings)
+            names = held.pop(arn)
+            lost.update(dict.fromkeys(names, why))
+            if why == REFUSED or not any(names & each.keys() for each in known.values()):
+                refuse(arn, "a mesh" if meshes else "a service network", reason, settings)
             return
         for mesh in meshes:
             if not use_mesh(mesh, arn in accepted, settings):
@@ -68,14 +70,14 @@ def use_shares(event: Document, settings: Settings, accepted: set[str]) -> Docum
     return used if used["batchItemFailures"] else settled
 
 
-def _refusal(arn: str, resources: list[Document], settings: Settings, internal: Any) -> str:
-    """Say why a share is not used; empty when it is."""
+def _refusal(arn: str, resources: list[Document], settings: Settings, internal: Any) -> tuple[str, str]:
+    """Say why a share is not used, and how sure that is; the first is empty when it is used."""
     trust, known, sender = settings.trust, Remembered(settings.rollout_table).share(arn), sender_of(arn)
     if known and known[0] == USED:
-        return ""
-    organization = None
-    if trust.organization is not None and not trust.knows(sender):
+        return "", ""
+    organization, asked = None, trust.organization is not None and not trust.knows(sender)
+    if asked:
         inside = arn in internal()
         organization = organizations.own_organization() if inside else organizations.organization_of(sender)
     verdict = judge_received(arn, resources, trust, organization)
-    return "" if verdict.accept else verdict.reason
+    return "" if verdict.accept else verdict.reason, UNPROVEN if asked and organization is None else REFUSED

@@ -22,8 +22,7 @@ from meshift.mapping.model import MeshMap, map_of
 from meshift.mapping.picture import draw
 from meshift.mapping.text import lines
 from meshift.options import add_aws, add_json, use_aws
-from meshift.stack import read_stack
-from settings import Settings
+from meshift.stack import Stack, read_stack
 
 SAYS = "draw a mesh: virtual services, their routes and weights, virtual nodes and what they call"
 _AT_ONCE = 8
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace, connect: Connect = connect) -> int:
     mesh = options.mesh or stack.parameters.get("MeshName")
     if not mesh:
         raise BadInput(f"stack {stack.name} has no mesh of its own; name one")
-    url, signing_name = where(mesh, stack.settings)
+    url, signing_name = where(mesh, stack)
     client = connect(url, signing_name, options.region, options.profile)
     found = read(client, mesh)
     if options.svg:
@@ -57,17 +56,18 @@ def run(options: argparse.Namespace, connect: Connect = connect) -> int:
     return DONE
 
 
-def where(mesh: str, settings: Settings) -> tuple[str | None, str]:
+def where(mesh: str, stack: Stack) -> tuple[str | None, str]:
     """Say where a mesh's API is, and what requests to it are signed for.
 
-    Of a hosted mesh of another account (NAME@OWNER) its card says so, if it is shared with this one.
+    Of a hosted mesh of another account (NAME@OWNER) its card says so. Raises Failed when it is not shared.
     """
+    settings = stack.settings
     name, _, owner = mesh.partition("@")
-    if owner and settings.hosted and owner != settings.state_machine_arn.split(":")[4]:
+    if owner and settings.hosted and owner != stack.account:
         try:
             api = card_of({"mesh": name, "meshOwner": owner}, settings).api
         except NotFound as error:
-            raise Failed(f"{error}; meshift doctor and the topic say which shares wait") from error
+            raise Failed(f"{error}; an invitation that waits for a person was announced on the topic") from error
         return api.url, api.signing_name
     return os.environ.get(ENDPOINT_VARIABLE) or settings.mesh_endpoint, settings.mesh_signing_name or "appmesh"
 

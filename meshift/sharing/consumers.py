@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, connect: Connect = connect) -> int:
             raise Failed(error.response["Error"]["Message"]) from error
         raise
     access = MeshPrincipals(mesh, url, signing_name or "lambda", settings.region).read()
-    share, owner = own_shares.find(f"meshift-{mesh}"), settings.state_machine_arn.split(":")[4]
+    share, owner = own_shares.find(f"meshift-{mesh}"), stack.account
     references = [each for page in pages for each in page["virtualNodes"]]
     states = own_shares.states_of(share) if share else {}
     found = consumers_of(mesh, owner, states, access, references, options.without)

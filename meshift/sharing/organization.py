@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.yes and not own_shares.enable_organization():
         raise Failed(f"AWS RAM did not enable sharing inside {organization['Id']}, and gives no reason")
-    found = {"organization": organization["Id"], "managementAccount": account, "enabled": options.yes}
+    found = {"organization": organization["Id"], "managementAccount": account, "done": options.yes}
     if options.json:
         print(json.dumps(found))
     elif options.yes:

@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from unittest import mock
 
@@ -284,3 +285,16 @@ def look(context):
         return bool(accept_shares.handler(batch(*(bodies or [share_event])), context)["batchItemFailures"])
 
     return send
+
+
+@pytest.fixture
+def half_a_sweep_later(aws):
+    """Let what no look has found shared have been missed half an hour earlier."""
+
+    def move():
+        for item in aws("dynamodb").scan(TableName="rollouts")["Items"]:
+            if "missedAt" in item:
+                earlier = datetime.fromisoformat(item["missedAt"]["S"]) - timedelta(minutes=30)
+                aws("dynamodb").put_item(TableName="rollouts", Item={**item, "missedAt": {"S": earlier.isoformat()}})
+
+    return move

@@ -378,7 +378,7 @@ def test_sharing_inside_the_organization_is_enabled_by_its_management_account_an
         assert run(*ENABLE, "--yes") == f"AWS RAM shares inside {organization} without invitations\n"
     assert len(enabled) == 2
     found = json.loads(run(*ENABLE, "--yes", "--json"))
-    assert found == {"organization": organization, "managementAccount": "123456789012", "enabled": True}
+    assert found == {"organization": organization, "managementAccount": "123456789012", "done": True}
 
 
 def test_a_member_account_is_told_which_one_may(aws, run, enabled):

@@ -168,7 +168,29 @@ def test_huge_pages_of_others_shares_hide_no_trusted_one(ram, look, mail):
     assert not look()
     assert (ram.status(trusted), ram.status(mixed)) == ("ACCEPTED", "PENDING")
     assert {ram.status(each) for each in strange} == {"PENDING"}
+    opened = {asked["resourceShareInvitationArn"] for asked in ram.asked("ListPendingInvitationResources")}
+    assert opened == {ram.invitation(each)["resourceShareInvitationArn"] for each in (mixed, trusted)}
     assert Remembered("rollouts").cards() == [MESH]
+
+
+def test_who_is_trusted_is_answered_before_strangers_are_told_of(ram, look):
+    """A look that runs out of time has done what matters."""
+    strange = [ram.share(STRANGER, [card_arn(STRANGER, f"m{number}")]) for number in range(3)]
+    trusted = ram.share_card()
+    client("sns").meta.events.register_first("before-send.sns.Publish", seen := Seen(ram, trusted))
+    look()
+    client("sns").meta.events.unregister("before-send.sns.Publish", seen)
+    assert seen.statuses == ["ACCEPTED"] * len(strange)
+
+
+class Seen:
+    """Looks at an invitation whenever something is published."""
+
+    def __init__(self, ram, share):
+        self.ram, self.share, self.statuses = ram, share, []
+
+    def __call__(self, **_):
+        self.statuses.append(self.ram.status(self.share))
 
 
 def test_the_same_invitation_on_two_pages_is_answered_and_announced_once(ram, look, mail):

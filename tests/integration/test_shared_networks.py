@@ -1,11 +1,12 @@
 """Service networks of VPC Lattice that come in a share: told, associated with the VPCs that the stack names."""
 
 import json
-from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 import pytest
 
 from gateways.shared import NETWORKS, Shared
+from tests.cloud.stack import stack_of
 from tests.lattice import answered_lattice, network_arn
 from tests.shapes import OWNER, STRANGER
 
@@ -35,12 +36,6 @@ def vpcs(lattice):
     return [each["vpcId"] for each in lattice.associations.values()]
 
 
-def half_a_sweep_later(aws):
-    (item,) = [each for each in aws("dynamodb").scan(TableName="rollouts")["Items"] if "missedAt" in each]
-    earlier = datetime.fromisoformat(item["missedAt"]["S"]) - timedelta(minutes=30)
-    aws("dynamodb").put_item(TableName="rollouts", Item={**item, "missedAt": {"S": earlier.isoformat()}})
-
-
 def test_without_vpcs_a_network_is_accepted_and_announced_once_and_nothing_is_associated(
     ram, lattice, look, mail, monkeypatch
 ):
@@ -64,6 +59,20 @@ def test_each_vpc_is_associated_once_and_people_are_told(ram, lattice, look, mai
     assert first["clientToken"] != second["clientToken"]
     assert [each["vpc"] for each in told(mail, DONE)] == [VPC, OTHER]
     assert len(told(mail, SHARED)) == 1
+
+
+def test_the_calls_are_what_the_stack_allows_and_for_no_other_vpc(ram, lattice, look):
+    """Least privilege: the flows of tests/integration/test_least_privilege.py know no service networks."""
+    ram.share(OWNER, [NETWORK])
+    look()
+    statements = stack_of(ServiceNetworkVpcs=f"{VPC},{OTHER}").statements("AcceptSharesRole")
+    allowed = {each["Action"]: each for each in statements if str(each["Action"]).startswith("vpc-lattice:")}
+    assert {f"vpc-lattice:{operation}" for operation, _ in lattice.calls} == set(allowed)
+    for operation, asked in lattice.calls:
+        statement = allowed[f"vpc-lattice:{operation}"]
+        assert asked["vpcIdentifier"] in statement["Condition"]["StringEquals"]["vpc-lattice:VpcId"]
+        network = asked.get("serviceNetworkIdentifier", "*")
+        assert any(fnmatchcase(network, pattern) for pattern in statement["Resource"])
 
 
 def test_a_network_that_came_without_an_invitation_is_told_and_associated_the_same(ram, lattice, look, mail):
@@ -176,7 +185,7 @@ def test_one_that_is_being_deleted_is_waited_for_and_then_made_with_another_toke
 
 
 def test_a_network_that_two_sweeps_do_not_find_is_announced_as_unshared_and_its_associations_stay(
-    ram, lattice, look, mail, aws
+    ram, lattice, look, mail, half_a_sweep_later
 ):
     share = ram.share(OWNER, [NETWORK])
     look()
@@ -184,7 +193,7 @@ def test_a_network_that_two_sweeps_do_not_find_is_announced_as_unshared_and_its_
     look()
     gone = "Meshift: a service network is not shared any more"
     assert told(mail, gone) == []
-    half_a_sweep_later(aws)
+    half_a_sweep_later()
     look()
     (found,) = told(mail, gone)
     assert (found["network"], found["vpcs"]) == (NETWORK, [VPC, OTHER])
@@ -192,13 +201,13 @@ def test_a_network_that_two_sweeps_do_not_find_is_announced_as_unshared_and_its_
     assert Shared("rollouts").known(NETWORKS) == {}
 
 
-def test_a_network_that_is_there_again_is_not_unshared(ram, lattice, look, mail, aws):
+def test_a_network_that_is_there_again_is_not_unshared(ram, lattice, look, mail, aws, half_a_sweep_later):
     ram.share(OWNER, [NETWORK])
     look()
     ram.ram.ListResources = lambda *_: {"resources": []}
     look()
     del ram.ram.ListResources
-    half_a_sweep_later(aws)
+    half_a_sweep_later()
     look()
     assert Shared("rollouts").known(NETWORKS) == {NETWORK: None}
     assert json.loads(aws("dynamodb").get_item(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.authorization import Place, checks
 from local.ram import Ram
 from local.ram_error import RamError
 from local.ram_state import Organization
@@ -75,3 +76,21 @@ def test_a_unit_that_is_not_there_is_not_found(ram):
     with pytest.raises(RamError) as refused:
         share(ram, UNIT.replace("12345678", "87654321"))
     assert refused.value.code == "UnknownResourceException"
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "resource"),
+    [
+        (
+            "DescribeAccount",
+            {"AccountId": CONSUMER},
+            f"arn:aws:organizations::{MANAGEMENT}:account/o-abcdefghij/{CONSUMER}",
+        ),
+        ("ListAccountsForParent", {"ParentId": "ou-abcd-12345678"}, UNIT),
+        ("DescribeOrganization", {}, "*"),
+    ],
+)
+def test_what_is_asked_of_an_organization_is_checked_against_its_own_arns(operation, asked, resource):
+    action = f"organizations:{operation}"
+    (check,) = checks(action, {**asked, "OrganizationArn": WHOLE}, Place(CONSUMER, REGION))
+    assert (check.action, check.resource) == (action, resource)

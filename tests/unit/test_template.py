@@ -314,6 +314,14 @@ def test_who_lets_others_in_opens_no_url_to_everybody():
     assert adders == ["ShareMeshRole"]
 
 
+def test_who_shares_a_card_may_write_the_policy_of_cards_only_and_share_nothing_but_parameters():
+    (policy,) = [s for s in statements(ROLES["ShareMeshRole"]) if "ssm:PutResourcePolicy" in actions(s)]
+    assert set(actions(policy)) == {"ssm:GetResourcePolicies", "ssm:PutResourcePolicy", "ssm:DeleteResourcePolicy"}
+    assert policy["Resource"]["Fn::Sub"].endswith(":${AWS::AccountId}:parameter/meshift/meshes/*")
+    (making,) = [s for s in statements(ROLES["ShareMeshRole"]) if "ram:CreateResourceShare" in actions(s)]
+    assert making["Condition"] == {"StringEquals": {"ram:RequestedResourceType": "ssm:Parameter"}}
+
+
 def test_vpcs_are_associated_only_where_they_are_named_and_only_those():
     without, named = stack_of(), stack_of(ServiceNetworkVpcs="vpc-12345678,vpc-0123456789abcdef0")
     assert not any("vpc-lattice" in str(each) for each in without.statements("AcceptSharesRole"))
