@@ -183,6 +183,8 @@ class Cloud:
             return json.loads(json.dumps(handler(json.loads(text), Context(name))))
         except Killed as error:
             raise TaskFailed("Lambda.Unknown", "the process ended") from error
+        except NotImplementedError:
+            raise  # of the cloud here, not of the function
         except Exception as error:
             cause = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
             raise TaskFailed(type(error).__name__, cause) from error
