@@ -25,10 +25,11 @@ from hypothesis.stateful import (
 
 from domain.errors import MeshiftError
 from domain.weights import with_weights
+from tests.cloud import tutorial
 from tests.cloud.cloud import Cloud, in_force
 from tests.cloud.faults import KINDS, LASTING, Fault
 from tests.cloud.tutorial import MESH, NAME, begun, deploy
-from tests.faults.flows import CANDIDATE, SHORT, STABLE, mesh_of, operate
+from tests.faults.flows import CANDIDATE, STABLE, mesh_of, operate, rolling_out
 from tests.faults.model import Model
 from tests.faults.verdict import illegal
 
@@ -36,7 +37,8 @@ BATCH, ACTS = 50, 8
 """Histories of one seed; acts of a history, at most."""
 ENOUGH = 6
 """Tasks that can take over from all the others together."""
-POLICY = {**SHORT, "deadlineSeconds": 900}
+LONGEST = 400
+POLICY = {**tutorial.POLICY, "deadlineSeconds": 900}
 POLICIES = {
     "plain": POLICY,
     "gated": {
@@ -54,8 +56,8 @@ POLICIES = {
     "unreadable": {"steps": []},
 }
 SIGNALS = ("pause", "resume", "abort", "skip-wait", "promote", "retry", "approve")
-THEN = st.integers(0, 400)
-"""Seconds until the next act."""
+THEN = st.none() | st.integers(0, 60) | st.integers(0, LONGEST)
+"""Seconds until the next act; None until a rollout has moved traffic and is not at its end."""
 SERVICES = st.sampled_from((CANDIDATE, STABLE, "serviceBv3"))
 IMAGES = st.integers(2, 4).map("app:{}".format)
 NUMBERS = st.integers(0, 5)
@@ -82,9 +84,9 @@ class Histories(RuleBasedStateMachine):
         plane=st.sampled_from(("hosted", "appmesh")),
         delays=DELAYS,
         policy=st.sampled_from(["plain", "gated"]),
-        then=THEN,
+        then=st.none() | THEN,
     )
-    def begin(self, plane: str, delays: list[list[int]], policy: str, then: int) -> None:
+    def begin(self, plane: str, delays: list[list[int]], policy: str, then: int | None) -> None:
         """A stable service, and a candidate that is deployed."""
         self.cloud = _begun(plane).fork()
         self.model = Model(self.cloud)
@@ -92,7 +94,7 @@ class Histories(RuleBasedStateMachine):
         self.within.enter_context(in_force(self.cloud))
         self._set_policy(POLICIES[policy])
         deploy(self.cloud, CANDIDATE, "app:2")
-        self.cloud.wait(then)
+        self._wait(then)
 
     def _delivered(self, event: Any, delays: list[list[int]]) -> list[int]:
         self.events.append(event)
@@ -101,55 +103,55 @@ class Histories(RuleBasedStateMachine):
     # -- what people do
 
     @rule(name=SERVICES, image=IMAGES, then=THEN)
-    def deploy(self, name: str, image: str, then: int) -> None:
+    def deploy(self, name: str, image: str, then: int | None) -> None:
         deploy(self.cloud, name, image)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(number=NUMBERS, then=THEN)
-    def deploy_again(self, number: int, then: int) -> None:
+    def deploy_again(self, number: int, then: int | None) -> None:
         """Deploy a revision that was there before, with or without Envoy."""
         revision = _chosen(list(self.cloud.ecs.revisions), number)
         name = self.cloud.ecs.revisions[revision]["family"]
         self.cloud.ecs.deploy(self._service(name), revision)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(signal=st.sampled_from(SIGNALS), then=THEN)
-    def signal(self, signal: str, then: int) -> None:
+    def signal(self, signal: str, then: int | None) -> None:
         operate(self.cloud, signal)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @precondition(lambda self: self.cloud.states.running)
     @rule(signal=st.sampled_from(SIGNALS), number=NUMBERS, then=THEN)
-    def signal_one(self, signal: str, number: int, then: int) -> None:
+    def signal_one(self, signal: str, number: int, then: int | None) -> None:
         """Ask one of the executions that run, also one that waits."""
         operate(self.cloud, signal, execution=_chosen(self.cloud.states.running, number).name)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(name=SERVICES, then=THEN)
-    def start(self, name: str, then: int) -> None:
+    def start(self, name: str, then: int | None) -> None:
         operate(self.cloud, "start", cluster="apps", service=name)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(weight=st.sampled_from((0, 10, 50, 100)), then=THEN)
-    def edit_weights(self, weight: int, then: int) -> None:
+    def edit_weights(self, weight: int, then: int | None) -> None:
         self._edit(lambda spec: with_weights(spec, {STABLE: 100 - weight, CANDIDATE: weight}))
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(seconds=st.integers(1, 9), then=THEN)
-    def edit_time_out(self, seconds: int, then: int) -> None:
+    def edit_time_out(self, seconds: int, then: int | None) -> None:
         """Change a part of the route that is not the weights."""
         timeout = {"perRequest": {"unit": "s", "value": seconds}}
         self._edit(lambda spec: {key: {**each, "timeout": timeout} for key, each in spec.items()})
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(then=THEN)
-    def delete_route(self, then: int) -> None:
+    def delete_route(self, then: int | None) -> None:
         with suppress(ClientError):
             mesh_of(self.cloud)._api.delete_route(meshName=MESH, virtualRouterName=NAME, routeName=NAME)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(name=SERVICES, then=THEN)
-    def delete_node(self, name: str, then: int) -> None:
+    def delete_node(self, name: str, then: int | None) -> None:
         """Take a node that has no weight out of the route, and delete it."""
 
         def without(spec: Any) -> Any:
@@ -160,73 +162,73 @@ class Histories(RuleBasedStateMachine):
         with suppress(ClientError):
             self._edit(without)
             mesh_of(self.cloud)._api.delete_virtual_node(meshName=MESH, virtualNodeName=name)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @precondition(lambda self: self.cloud.states.running)
     @rule(number=NUMBERS, then=THEN)
-    def stop(self, number: int, then: int) -> None:
+    def stop(self, number: int, then: int | None) -> None:
         self.cloud.states.stop_execution(_chosen(self.cloud.states.running, number).arn)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(policy=st.sampled_from(sorted(POLICIES)), then=THEN)
-    def change_policy(self, policy: str, then: int) -> None:
+    def change_policy(self, policy: str, then: int | None) -> None:
         self._set_policy(POLICIES[policy])
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(name=SERVICES, desired=st.integers(0, 3), then=THEN)
-    def scale(self, name: str, desired: int, then: int) -> None:
+    def scale(self, name: str, desired: int, then: int | None) -> None:
         if self._service(name):
             self.cloud.ecs.scale(self._service(name), desired)
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(name=SERVICES, then=THEN)
-    def take_tag_away(self, name: str, then: int) -> None:
+    def take_tag_away(self, name: str, then: int | None) -> None:
         self._tag(name, [])
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(name=SERVICES, then=THEN)
-    def put_tag_back(self, name: str, then: int) -> None:
+    def put_tag_back(self, name: str, then: int | None) -> None:
         self._tag(name, [{"key": "meshift:mesh", "value": MESH}])
-        self.cloud.wait(then)
+        self._wait(then)
 
     # -- what happens
 
     @rule(state=st.sampled_from(("OK", "ALARM", "INSUFFICIENT_DATA")), then=THEN)
-    def alarm(self, state: str, then: int) -> None:
+    def alarm(self, state: str, then: int | None) -> None:
         self.cloud.alarms.states["errors"] = state
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(name=SERVICES, then=THEN)
-    def sicken_or_heal(self, name: str, then: int) -> None:
+    def sicken_or_heal(self, name: str, then: int | None) -> None:
         self.cloud.ecs.sick ^= {self._service(name)}
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(image=IMAGES, then=THEN)
-    def break_or_mend(self, image: str, then: int) -> None:
+    def break_or_mend(self, image: str, then: int | None) -> None:
         self.cloud.ecs.broken ^= {image}
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(kind=st.sampled_from(KINDS), ahead=st.integers(0, 60), then=THEN)
-    def fault(self, kind: str, ahead: int, then: int) -> None:
+    def fault(self, kind: str, ahead: int, then: int | None) -> None:
         """Let something go wrong with the call that is so many calls ahead."""
         self.cloud.faults.append(Fault(kind, len(self.cloud.asked) + ahead))
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(kind=st.sampled_from(LASTING), ahead=st.integers(0, 60), then=THEN)
-    def outage(self, kind: str, ahead: int, then: int) -> None:
+    def outage(self, kind: str, ahead: int, then: int | None) -> None:
         self.cloud.faults.append(Fault(kind, len(self.cloud.asked) + ahead, lasting=True))
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(number=st.integers(0, 20), then=THEN)
-    def deliver_again(self, number: int, then: int) -> None:
+    def deliver_again(self, number: int, then: int | None) -> None:
         """An old event comes once more."""
         self.cloud.emit(_chosen(self.events, number))
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(then=THEN)
-    def recover(self, then: int) -> None:
+    def recover(self, then: int | None) -> None:
         self.cloud.recover()
-        self.cloud.wait(then)
+        self._wait(then)
 
     @rule(seconds=st.sampled_from((900, 4000, 90_000)))
     def later(self, seconds: int) -> None:
@@ -251,14 +253,16 @@ class Histories(RuleBasedStateMachine):
         cloud.wait(2000)
         wrong = [*self.model.wrong(), *self.model.unexplained(), *self._illegal(outage)]
         assert not wrong, wrong
-        arn = deploy(cloud, CANDIDATE, "app:last", desired=ENOUGH)
+        last = STABLE if all(each.get(CANDIDATE) == 100 for each in cloud.routes().values()) else CANDIDATE
+        arn = deploy(cloud, last, "app:last", desired=ENOUGH)
         cloud.ecs.scale(arn, ENOUGH)
         cloud.run()
         cloud.wait(2000)
         wrong = [*self.model.wrong(), *self.model.unexplained(), *self._illegal(outage)]
         assert not wrong, wrong
-        last = cloud.executions()[-1].output
-        assert all(each.get(CANDIDATE) == 100 for each in cloud.routes().values()), f"after all was repaired: {last}"
+        ended = cloud.executions()[-1].output
+        shares = [each.get(last) for each in cloud.routes().values()]
+        assert shares and set(shares) == {100}, f"after all was repaired: {ended}"
 
     def _illegal(self, outage: bool) -> list[str]:
         """What must never be; where the traffic is, is for people to say here, who edit it."""
@@ -278,6 +282,9 @@ class Histories(RuleBasedStateMachine):
         operate(cloud, "resume")
 
     # -- how it is done
+
+    def _wait(self, then: int | None) -> None:
+        self.cloud.clock.run(lambda: then is None and rolling_out(self.cloud), LONGEST if then is None else then)
 
     def _set_policy(self, policy: Any) -> None:
         self.cloud.parameters.values["/meshift/policies/default"] = json.dumps(policy)
