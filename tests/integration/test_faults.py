@@ -10,7 +10,7 @@ from tests.faults.model import Model
 from tests.faults.storm import storm
 from tests.faults.sweep import Case, played, sampled, singles
 
-SINGLES, PAIRS, HISTORIES, SEED = 50, 20, 75, 7
+SINGLES, PAIRS, HISTORIES, SEED = 50, 20, 50, 7
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
