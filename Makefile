@@ -52,7 +52,7 @@ local-down: ## stop local AWS
 bench: $(READY) ## the benchmarks, a JSON line each
 	@$(PY) -m benchmarks
 
-faults: $(READY) ## everything that can go wrong with each call to AWS, and an event storm
+faults: $(READY) ## everything that can go wrong with each call to AWS, random histories, an event storm
 	@$(PY) -m tests.faults.called
 	@$(PY) -m tests.faults
 

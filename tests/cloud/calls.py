@@ -1,5 +1,6 @@
 """What botocore does with a call before it would be sent, and with its answer: validated, serialised, parsed."""
 
+import pickle
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
@@ -9,8 +10,6 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from botocore.utils import is_json_value_header
 from botocore.validate import ParamValidator
-
-from tests.cloud.dynamodb import copied
 
 Document = dict[str, Any]
 _VALIDATOR, _PARSER, _SERIALIZER = ParamValidator(), create_parser("rest-json"), create_serializer("rest-json", False)
@@ -37,16 +36,17 @@ def serialized(caller: Any, model: Any, parameters: Document) -> Document:
 
 def parsed(model: Any, answer: Document) -> Any:
     """Make of a Function URL's answer what botocore would return or raise."""
-    found = copied(_parsed(model, answer["statusCode"], tuple(answer["headers"].items()), answer["body"]))
+    found = pickle.loads(_parsed(model, answer["statusCode"], tuple(answer["headers"].items()), answer["body"]))
     if answer["statusCode"] >= 300:
         raise ClientError(found, model.name)
     return found
 
 
 @lru_cache(10_000)
-def _parsed(model: Any, status: int, headers: tuple[tuple[str, str], ...], body: str) -> Any:
+def _parsed(model: Any, status: int, headers: tuple[tuple[str, str], ...], body: str) -> bytes:
     lower = {key.lower(): value for key, value in headers}
-    return _PARSER.parse({"status_code": status, "headers": lower, "body": body.encode()}, model.output_shape)
+    response = {"status_code": status, "headers": lower, "body": body.encode()}
+    return pickle.dumps(_PARSER.parse(response, model.output_shape))
 
 
 @cache

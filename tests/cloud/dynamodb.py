@@ -1,5 +1,6 @@
 """DynamoDB's tables with `pk` and `sk`, in memory; a client of it can be called like botocore's."""
 
+import marshal
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,10 +23,8 @@ def refusal(code: str, operation: str, message: str = "", **more: Any) -> Client
 
 
 def copied(document: Any) -> Any:
-    """Copy a document of JSON's shapes; several times faster than `copy.deepcopy`."""
-    if isinstance(document, dict):
-        return {key: copied(each) for key, each in document.items()}
-    return [copied(each) for each in document] if isinstance(document, list) else document
+    """Copy a document of JSON's shapes; many times faster than `copy.deepcopy`."""
+    return marshal.loads(marshal.dumps(document))
 
 
 class Tables:

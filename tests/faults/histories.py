@@ -1,163 +1,335 @@
-"""Random histories: deployments, signals, edits, stops, illness, faults; events late, twice and in any order.
+"""Random histories: what people, deployments and AWS can do to Meshift, in any order, at any moment, against a model.
 
-Each is made from its seed alone. At its end everything is repaired, and two things must be so: nothing is as it must
-not be (`verdict`), and one more deployment is promoted: whatever happened, nothing is stuck.
+The acts are the rules of `Histories`; after each the model (`model`) looks. At a history's end everything is repaired,
+and two things must be so: nothing is as it must not be (`verdict`), and one more deployment is promoted: whatever
+happened, nothing is stuck. What fails is shrunk by hypothesis to the fewest acts that still fail, and printed as code.
 """
 
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import json
+import sys
+from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 
-from domain.errors import MeshiftError
-from tests.asl import TaskFailed
-from tests.cloud.cloud import Cloud, in_force
-from tests.cloud.faults import KINDS, Fault
-from tests.cloud.tutorial import begun, deploy
-from tests.faults.flows import CANDIDATE, SHORT, STABLE, edit, operate
-from tests.faults.verdict import Watch, endings, illegal
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-SIGNALS = ("pause", "resume", "abort", "skip-wait", "promote", "retry", "approve")
-LEAST, MOST, LONGEST_PAUSE = 3, 9, 400
+from domain.errors import MeshiftError
+from domain.weights import with_weights
+from tests.cloud import tutorial
+from tests.cloud.cloud import Cloud, in_force
+from tests.cloud.faults import KINDS, LASTING, Fault
+from tests.cloud.tutorial import MESH, NAME, begun, deploy
+from tests.faults.flows import CANDIDATE, STABLE, mesh_of, operate, rolling_out
+from tests.faults.model import Model
+from tests.faults.verdict import illegal
+
+BATCH, ACTS = 50, 8
+"""Histories of one seed; acts of a history, at most."""
 ENOUGH = 6
 """Tasks that can take over from all the others together."""
-
-
-@dataclass
-class History:
-    """What was done, in its order, and what was wrong in the end."""
-
-    seed: int
-    done: list[str] = field(default_factory=list)
-    endings: tuple[str, ...] = ()
-    wrong: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return f"seed {self.seed}: {', '.join(self.done)} -> {', '.join(self.endings)}"
+LONGEST = 400
+POLICY = {**tutorial.POLICY, "deadlineSeconds": 900}
+POLICIES = {
+    "plain": POLICY,
+    "gated": {
+        **POLICY,
+        "steps": [{"weight": 25, "bakeSeconds": 30, "gate": {"timeoutSeconds": 300, "onTimeout": "rollback"}}],
+    },
+    "freezing": {**POLICY, "onFailure": "freeze", "onNoData": "fail"},
+    "cleaning": {**POLICY, "cleanUp": "scale-to-zero"},
+    "patient": {
+        **POLICY,
+        "failureLimit": 3,
+        "onNoData": "pass",
+        "steps": [{"weight": 1, "bakeSeconds": 90}, {"weight": 99, "bakeSeconds": 0}],
+    },
+    "unreadable": {"steps": []},
+}
+SIGNALS = ("pause", "resume", "abort", "skip-wait", "promote", "retry", "approve")
+THEN = st.none() | st.integers(0, 60) | st.integers(0, LONGEST)
+"""Seconds until the next act; None until a rollout has moved traffic and is not at its end."""
+SERVICES = st.sampled_from((CANDIDATE, STABLE, "serviceBv3"))
+IMAGES = st.integers(2, 4).map("app:{}".format)
+NUMBERS = st.integers(0, 5)
+"""Which of those that there are, from the newest on."""
+DELAYS = st.lists(st.lists(st.sampled_from((1, 5, 200)), min_size=1, max_size=3), min_size=1, max_size=6)
+"""After how many seconds the events come, in turns; several times, where there are several."""
 
 
 @cache
 def _begun(plane: str) -> Cloud:
-    return begun({**SHORT, "deadlineSeconds": 900}, ControlPlane=plane)
+    return begun(POLICY, ControlPlane=plane)
 
 
-def lived(seed: int) -> History:
-    """Live through the history of a seed."""
-    chance, history = random.Random(seed), History(seed)
-    cloud = _begun(chance.choice(("hosted", "hosted", "appmesh"))).fork()
-    cloud.chaos = lambda event: [chance.choice((1, 1, 5, 200)) for _ in range(chance.choice((1, 1, 2, 3)))]
-    watch = Watch(cloud)
-    with in_force(cloud):
-        for _ in range(chance.randint(LEAST, MOST)):
-            act = chance.choice(ACTS)
-            history.done.append(f"{act.__name__.strip('_')} {act(cloud, chance) or ''}".strip())
-            cloud.wait(chance.randint(1, LONGEST_PAUSE))
-        _repair(cloud)
+class Histories(RuleBasedStateMachine):
+    """Histories of serviceB, serviceBv2 and serviceBv3 behind one virtual service."""
+
+    cloud: Cloud
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.within, self.events = ExitStack(), list[Any]()
+
+    @initialize(
+        plane=st.sampled_from(("hosted", "appmesh")),
+        delays=DELAYS,
+        policy=st.sampled_from(["plain", "gated"]),
+        then=st.none() | THEN,
+    )
+    def begin(self, plane: str, delays: list[list[int]], policy: str, then: int | None) -> None:
+        """A stable service, and a candidate that is deployed."""
+        self.cloud = _begun(plane).fork()
+        self.model = Model(self.cloud)
+        self.cloud.chaos = lambda event: self._delivered(event, delays)
+        self.within.enter_context(in_force(self.cloud))
+        self._set_policy(POLICIES[policy])
+        deploy(self.cloud, CANDIDATE, "app:2")
+        self._wait(then)
+
+    def _delivered(self, event: Any, delays: list[list[int]]) -> list[int]:
+        self.events.append(event)
+        return delays[len(self.events) % len(delays)]
+
+    # -- what people do
+
+    @rule(name=SERVICES, image=IMAGES, then=THEN)
+    def deploy(self, name: str, image: str, then: int | None) -> None:
+        deploy(self.cloud, name, image)
+        self._wait(then)
+
+    @rule(number=NUMBERS, then=THEN)
+    def deploy_again(self, number: int, then: int | None) -> None:
+        """Deploy a revision that was there before, with or without Envoy."""
+        revision = _chosen(list(self.cloud.ecs.revisions), number)
+        name = self.cloud.ecs.revisions[revision]["family"]
+        self.cloud.ecs.deploy(self._service(name), revision)
+        self._wait(then)
+
+    @rule(signal=st.sampled_from(SIGNALS), then=THEN)
+    def signal(self, signal: str, then: int | None) -> None:
+        operate(self.cloud, signal)
+        self._wait(then)
+
+    @precondition(lambda self: self.cloud.states.running)
+    @rule(signal=st.sampled_from(SIGNALS), number=NUMBERS, then=THEN)
+    def signal_one(self, signal: str, number: int, then: int | None) -> None:
+        """Ask one of the executions that run, also one that waits."""
+        operate(self.cloud, signal, execution=_chosen(self.cloud.states.running, number).name)
+        self._wait(then)
+
+    @rule(name=SERVICES, then=THEN)
+    def start(self, name: str, then: int | None) -> None:
+        operate(self.cloud, "start", cluster="apps", service=name)
+        self._wait(then)
+
+    @rule(weight=st.sampled_from((0, 10, 50, 100)), then=THEN)
+    def edit_weights(self, weight: int, then: int | None) -> None:
+        self._edit(lambda spec: with_weights(spec, {STABLE: 100 - weight, CANDIDATE: weight}))
+        self._wait(then)
+
+    @rule(seconds=st.integers(1, 9), then=THEN)
+    def edit_time_out(self, seconds: int, then: int | None) -> None:
+        """Change a part of the route that is not the weights."""
+        timeout = {"perRequest": {"unit": "s", "value": seconds}}
+        self._edit(lambda spec: {key: {**each, "timeout": timeout} for key, each in spec.items()})
+        self._wait(then)
+
+    @rule(then=THEN)
+    def delete_route(self, then: int | None) -> None:
+        with suppress(ClientError):
+            mesh_of(self.cloud)._api.delete_route(meshName=MESH, virtualRouterName=NAME, routeName=NAME)
+        self._wait(then)
+
+    @rule(name=SERVICES, then=THEN)
+    def delete_node(self, name: str, then: int | None) -> None:
+        """Take a node that has no weight out of the route, and delete it."""
+
+        def without(spec: Any) -> Any:
+            ((kind, each),) = spec.items()
+            left = [one for one in each["action"]["weightedTargets"] if one["virtualNode"] != name or one["weight"]]
+            return {kind: {**each, "action": {"weightedTargets": left}}}
+
+        with suppress(ClientError):
+            self._edit(without)
+            mesh_of(self.cloud)._api.delete_virtual_node(meshName=MESH, virtualNodeName=name)
+        self._wait(then)
+
+    @precondition(lambda self: self.cloud.states.running)
+    @rule(number=NUMBERS, then=THEN)
+    def stop(self, number: int, then: int | None) -> None:
+        self.cloud.states.stop_execution(_chosen(self.cloud.states.running, number).arn)
+        self._wait(then)
+
+    @rule(policy=st.sampled_from(sorted(POLICIES)), then=THEN)
+    def change_policy(self, policy: str, then: int | None) -> None:
+        self._set_policy(POLICIES[policy])
+        self._wait(then)
+
+    @rule(name=SERVICES, desired=st.integers(0, 3), then=THEN)
+    def scale(self, name: str, desired: int, then: int | None) -> None:
+        if self._service(name):
+            self.cloud.ecs.scale(self._service(name), desired)
+        self._wait(then)
+
+    @rule(name=SERVICES, then=THEN)
+    def take_tag_away(self, name: str, then: int | None) -> None:
+        self._tag(name, [])
+        self._wait(then)
+
+    @rule(name=SERVICES, then=THEN)
+    def put_tag_back(self, name: str, then: int | None) -> None:
+        self._tag(name, [{"key": "meshift:mesh", "value": MESH}])
+        self._wait(then)
+
+    # -- what happens
+
+    @rule(state=st.sampled_from(("OK", "ALARM", "INSUFFICIENT_DATA")), then=THEN)
+    def alarm(self, state: str, then: int | None) -> None:
+        self.cloud.alarms.states["errors"] = state
+        self._wait(then)
+
+    @rule(name=SERVICES, then=THEN)
+    def sicken_or_heal(self, name: str, then: int | None) -> None:
+        self.cloud.ecs.sick ^= {self._service(name)}
+        self._wait(then)
+
+    @rule(image=IMAGES, then=THEN)
+    def break_or_mend(self, image: str, then: int | None) -> None:
+        self.cloud.ecs.broken ^= {image}
+        self._wait(then)
+
+    @rule(kind=st.sampled_from(KINDS), ahead=st.integers(0, 60), then=THEN)
+    def fault(self, kind: str, ahead: int, then: int | None) -> None:
+        """Let something go wrong with the call that is so many calls ahead."""
+        self.cloud.faults.append(Fault(kind, len(self.cloud.asked) + ahead))
+        self._wait(then)
+
+    @rule(kind=st.sampled_from(LASTING), ahead=st.integers(0, 60), then=THEN)
+    def outage(self, kind: str, ahead: int, then: int | None) -> None:
+        self.cloud.faults.append(Fault(kind, len(self.cloud.asked) + ahead, lasting=True))
+        self._wait(then)
+
+    @rule(number=st.integers(0, 20), then=THEN)
+    def deliver_again(self, number: int, then: int | None) -> None:
+        """An old event comes once more."""
+        self.cloud.emit(_chosen(self.events, number))
+        self._wait(then)
+
+    @rule(then=THEN)
+    def recover(self, then: int | None) -> None:
+        self.cloud.recover()
+        self._wait(then)
+
+    @rule(seconds=st.sampled_from((900, 4000, 90_000)))
+    def later(self, seconds: int) -> None:
+        """Deadlines pass, outages end."""
+        self.cloud.wait(seconds)
+
+    # -- what must be so
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        assert not (wrong := self.model.wrong()), wrong
+
+    def teardown(self) -> None:
+        with self.within:
+            if sys.exception() is None:
+                self._end()
+
+    def _end(self) -> None:
+        cloud, outage = self.cloud, any(each.lasting for each in self.cloud.faults)
+        self._repair()
         cloud.run()
         cloud.wait(2000)
-        history.wrong += [*watch.found, *_broken(cloud)]
-        arn = deploy(cloud, CANDIDATE, f"app:last-{seed}", desired=ENOUGH)
+        wrong = [*self.model.wrong(), *self.model.unexplained(), *self._illegal(outage)]
+        assert not wrong, wrong
+        last = STABLE if all(each.get(CANDIDATE) == 100 for each in cloud.routes().values()) else CANDIDATE
+        arn = deploy(cloud, last, "app:last", desired=ENOUGH)
         cloud.ecs.scale(arn, ENOUGH)
         cloud.run()
         cloud.wait(2000)
-        history.endings = endings(cloud)[2:]
-        history.wrong += _broken(cloud)
-        if not _carries_all(cloud):
-            last = [each.output for each in cloud.executions()][-1]
-            history.wrong.append(f"after all was repaired, a deployment ended so: {last}")
-    return history
+        wrong = [*self.model.wrong(), *self.model.unexplained(), *self._illegal(outage)]
+        assert not wrong, wrong
+        ended = cloud.executions()[-1].output
+        shares = [each.get(last) for each in cloud.routes().values()]
+        assert set(shares) == {100}, f"after all was repaired: {ended}"
+
+    def _illegal(self, outage: bool) -> list[str]:
+        """What must never be; where the traffic is, is for people to say here, who edit it."""
+        return [each for each in illegal(self.cloud, outage) if not each.startswith("the outcome is")]
+
+    def _repair(self) -> None:
+        """Make everything well again, and let go what people hold."""
+        cloud = self.cloud
+        cloud.faults, cloud.chaos = [], lambda event: [1]
+        cloud.alarms.states["errors"] = "OK"
+        self._set_policy(POLICY)
+        cloud.ecs.sick.clear()
+        cloud.ecs.broken.clear()
+        for arn in cloud.ecs.services:
+            cloud.ecs.scale(arn, 2)
+            self._tag(arn.rpartition("/")[2], [{"key": "meshift:mesh", "value": MESH}])
+        operate(cloud, "resume")
+
+    # -- how it is done
+
+    def _wait(self, then: int | None) -> None:
+        self.cloud.clock.run(lambda: then is None and rolling_out(self.cloud), LONGEST if then is None else then)
+
+    def _set_policy(self, policy: Any) -> None:
+        self.cloud.parameters.values["/meshift/policies/default"] = json.dumps(policy)
+
+    def _service(self, name: str) -> str:
+        return next((arn for arn in self.cloud.ecs.services if arn.endswith(f"/{name}")), "")
+
+    def _tag(self, name: str, tags: list[dict[str, str]]) -> None:
+        service = self.cloud.ecs.services.get(self._service(name))
+        if service:
+            service["tags"] = [each for each in service["tags"] if each["key"] != "meshift:mesh"] + tags
+
+    def _edit(self, change: Any) -> None:
+        with suppress(MeshiftError):
+            mesh = mesh_of(self.cloud)
+            route = mesh.describe_route(NAME, NAME)
+            mesh.update_route(NAME, NAME, change(route["spec"]), route["metadata"]["version"])
 
 
-def _broken(cloud: Cloud) -> list[str]:
-    """What must never be; where the traffic is, is for people to say here, who edit it."""
-    return [each for each in illegal(cloud) if not each.startswith("the outcome is")]
+def _chosen(those: Any, number: int) -> Any:
+    """Choose by number, from the newest on."""
+    return those[-1 - number % len(those)]
 
 
-def _carries_all(cloud: Cloud) -> bool:
-    return all(weights.get(CANDIDATE) == 100 for weights in cloud.routes().values())
-
-
-def _repair(cloud: Cloud) -> None:
-    """Make everything well again, and let go what people hold."""
-    cloud.faults, cloud.chaos = [], lambda event: [1]
-    cloud.alarms.states["errors"] = "OK"
-    cloud.ecs.sick.clear()
-    cloud.ecs.broken.clear()
-    for arn in cloud.ecs.services:
-        cloud.ecs.scale(arn, 2)
-    operate(cloud, "resume")
-
-
-def _deploy(cloud: Cloud, chance: random.Random) -> str:
-    name, image = chance.choice((CANDIDATE, CANDIDATE, STABLE, "serviceBv3")), f"app:{chance.randint(2, 4)}"
-    deploy(cloud, name, image)
-    return f"{name} {image}"
-
-
-def _signal(cloud: Cloud, chance: random.Random) -> str:
-    signal = chance.choice(SIGNALS)
-    return f"{signal} {operate(cloud, signal)}"
-
-
-def _edit(cloud: Cloud, chance: random.Random) -> str:
-    weight = chance.choice((0, 10, 50, 100))
-    try:
-        edit(cloud, {STABLE: 100 - weight, CANDIDATE: weight})
-    except MeshiftError:
-        return "refused"
-    return str(weight)
-
-
-def _stop(cloud: Cloud, chance: random.Random) -> str:
-    if not cloud.states.running:
-        return "nothing"
-    chosen = chance.choice(cloud.states.running)
-    cloud.states.stop_execution(chosen.arn)
-    return chosen.name
-
-
-def _alarm(cloud: Cloud, chance: random.Random) -> str:
-    state: str = chance.choice(("OK", "ALARM", "INSUFFICIENT_DATA"))
-    cloud.alarms.states["errors"] = state
-    return state
-
-
-def _sicken(cloud: Cloud, chance: random.Random) -> str:
-    arn: str = chance.choice(list(cloud.ecs.services))
-    cloud.ecs.sick ^= {arn}
-    return arn.rpartition("/")[2]
-
-
-def _break(cloud: Cloud, chance: random.Random) -> str:
-    image = f"app:{chance.randint(2, 4)}"
-    cloud.ecs.broken ^= {image}
-    return image
-
-
-def _fault(cloud: Cloud, chance: random.Random) -> str:
-    fault = Fault(chance.choice(KINDS), len(cloud.asked) + chance.randint(0, 60), lasting=chance.random() < 0.2)
-    cloud.faults.append(fault)
-    return str(fault)
-
-
-def _storm(cloud: Cloud, chance: random.Random) -> str:
-    """Old events again, of any deployment."""
-    arn = chance.choice(list(cloud.ecs.services))
-    what = chance.choice(("IN_PROGRESS", "COMPLETED", "FAILED"))
-    cloud.ecs.tell(arn, what, cloud.ecs.primary(arn)["id"])
-    return f"{what} {arn.rpartition('/')[2]}"
-
-
-def _recover(cloud: Cloud, chance: random.Random) -> None:
-    try:
-        cloud.recover()
-    except TaskFailed:
-        return
-
-
-# Each as often as it is named.
-ACTS: tuple[Callable[[Cloud, random.Random], Any], ...] = (
-    *(_deploy, _deploy, _deploy, _signal, _signal, _fault, _fault),
-    *(_edit, _stop, _alarm, _sicken, _break, _storm, _recover),
+SETTINGS = settings(
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    print_blob=True,
+    report_multiple_bugs=False,
+    stateful_step_count=ACTS,
+    suppress_health_check=list(HealthCheck),
 )
+
+
+def live(number: int, count: int) -> None:
+    """Live through the histories of a seed; raises what hypothesis raises for the shortest wrong one."""
+    run_state_machine_as_test(seed(number)(Histories), settings=settings(SETTINGS, max_examples=count))
+
+
+def lived(batch: tuple[int, int]) -> tuple[int, str]:
+    """Live through a batch: a seed, and how many histories; returns how many there were, and what was wrong."""
+    try:
+        live(*batch)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        steps = [each for each in getattr(error, "__notes__", ()) if "nothing_is_wrong" not in each]
+        return batch[1], "\n".join([f"history of seed {batch[0]}: {error}", *steps])
+    return batch[1], ""

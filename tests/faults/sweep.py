@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from tests.cloud.cloud import in_force
 from tests.cloud.faults import KINDS, LASTING, Fault
@@ -50,6 +51,7 @@ def played(case: Case) -> Result:
         )
 
 
+@cache
 def calls(flow: Flow) -> int:
     """How many calls to AWS a flow makes by itself."""
     cloud = flow.fresh()
