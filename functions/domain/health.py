@@ -17,6 +17,8 @@ class Health:
     pending: bool = False
     """Not yet to be said: tasks are on their way, or a check is inconclusive."""
     no_data: bool = False
+    unknown: bool = False
+    """AWS did not say: nothing is known but that time has passed."""
     superseded: bool = False
     reason: str = ""
     healthy: int = 0

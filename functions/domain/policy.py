@@ -18,6 +18,10 @@ _LONGEST_SECONDS = 7 * 24 * 3600
 _MOST_SLICES = 1000
 """An execution's history holds 25,000 events; a slice (wait, check, decide) takes 9, and may be half as long."""
 _MOST_CHECKS_OF_A_GATE = 100
+_MOST_TURNS = 300
+"""How often a rollout looks whether its turn has come, at most: each takes another 9 events."""
+_LONGEST_EXECUTION = 14 * 24 * 3600
+"""Of the 30 days that the state machine gives an execution; the rest is for pauses."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Policy:
     on_failure: str
     clean_up: str
     checks: tuple[Check, ...]
+
+    @property
+    def wait_seconds(self) -> int:
+        """How long a rollout waits before it looks again whether its turn has come, up to the deadline."""
+        return max(self.check_every_seconds, math.ceil(self.deadline_seconds / _MOST_TURNS))
 
 
 def parse_policy(text: str) -> Policy:
@@ -106,6 +115,12 @@ def parse_policy(text: str) -> Policy:
             f"checkEverySeconds: a check every {policy.check_every_seconds} seconds up to the deadline of "
             f"{policy.deadline_seconds} seconds{during} is more than the {_MOST_SLICES} checks that one execution can "
             "hold; check less often or lower deadlineSeconds"
+        )
+    waiting = sum(step.gate.timeout_seconds for step in policy.steps if step.gate)
+    if 2 * policy.deadline_seconds + waiting > _LONGEST_EXECUTION:
+        raise InvalidPolicy(
+            f"steps: the gates' time-outs, {waiting} seconds, and twice deadlineSeconds (for its turn, and for the "
+            f"steps) are more than the {_LONGEST_EXECUTION} seconds that one rollout may take; shorten them"
         )
     return policy
 

@@ -26,15 +26,15 @@ class Decision:
     reason: str = ""
 
 
-def start_position(plan: Mapping[str, Any], elapsed_seconds: int) -> dict[str, Any]:
-    """Return the position before the first shift; the time spent waiting for its turn counts for the deadline."""
+def start_position(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the position before the first shift; the deadline counts from here on."""
     first = plan["steps"][0]
     return {
         "step": 0,
         "from": -1,
         "slice": 0,
         "failures": 0,
-        "elapsedSeconds": elapsed_seconds,
+        "elapsedSeconds": 0,
         "waitSeconds": first["waitSeconds"],
         "signal": None,
         **({"gate": 0, "waitSeconds": first["gate"]["waitSeconds"]} if "gate" in first else {}),
@@ -99,6 +99,8 @@ def decide(
         now[asked] = True
     if asked == APPROVE and "gate" in now:
         now["approved"] = True
+    if health.unknown:
+        return _stay(plan, now, health.reason)
     if health.unhealthy or (health.no_data and plan["onNoData"] == "fail"):
         now["failures"] += 1
         if now["failures"] >= plan["failureLimit"]:
@@ -128,10 +130,9 @@ def decide(
 
 def _passed(plan: Mapping[str, Any], position: Mapping[str, Any], signal: Signal | None) -> dict[str, Any]:
     """Count the time that was waited: for the deadline, for the gate, or, in a pause, not at all."""
-    fresh = signal is not None and signal.id != position["signal"]
-    woken = "gate" in position and fresh  # at once, not after the whole slice
+    woken = position.get("woken", False)  # at a gate, and not after the whole slice
     waited = 0 if position.get("paused") or woken else max(1, position["waitSeconds"])
-    now = {key: value for key, value in position.items() if key != "paused"}
+    now = {key: value for key, value in position.items() if key not in ("paused", "woken")}
     now |= {"waitSeconds": plan["checkEverySeconds"], "signal": signal.id if signal else position["signal"]}
     if "gate" in now and not _may_pass(now) and not now.get("overdue"):
         now["gate"] += waited

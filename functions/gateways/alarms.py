@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from gateways.clients import client
+from gateways.clients import client, or_busy
 
 _AT_ONCE = 100
 
 
+@or_busy
 def read_states(names: Sequence[str]) -> dict[str, str]:
     """Return the state of each alarm (metric or composite) that exists: OK, ALARM or INSUFFICIENT_DATA."""
     states: dict[str, str] = {}

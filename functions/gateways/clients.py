@@ -1,10 +1,17 @@
 """boto3's clients: made on first use, one of each, with standard retries (backoff with jitter) and short time-outs."""
 
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from domain.errors import Busy
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -24,3 +31,18 @@ def error_code(error: Exception) -> str:
     """Return the error code of a ClientError."""
     response: dict[str, Any] = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Code", ""))
+
+
+def or_busy(call: Callable[P, R]) -> Callable[P, R]:
+    """Let a call raise Busy when AWS throttles it: all callers of an account share its few calls a second."""
+
+    @wraps(call)
+    def patient(*args: P.args, **more: P.kwargs) -> R:
+        try:
+            return call(*args, **more)
+        except ClientError as error:
+            if error_code(error) in ("ThrottlingException", "Throttling"):
+                raise Busy(f"AWS throttles: {error}") from error
+            raise
+
+    return patient

@@ -1,13 +1,12 @@
 """Amazon ECS: services, task definitions and tasks as they are now."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from domain.errors import Busy, NotFound, Refused
-from gateways.clients import client, error_code
+from domain.errors import NotFound, Refused
+from gateways.clients import client, error_code, or_busy
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -20,8 +19,6 @@ _FINAL = {
 """Source: ECS's API model, errors of RegisterTaskDefinition and UpdateService."""
 _CONCURRENT = "Too many concurrent attempts"
 """Of a ClientException of RegisterTaskDefinition that is no fault of the request."""
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def _ecs() -> "ECSClient":
@@ -29,22 +26,7 @@ def _ecs() -> "ECSClient":
     return ecs
 
 
-def _or_busy(call: Callable[P, R]) -> Callable[P, R]:
-    """Let a call raise Busy when ECS throttles it: all callers of an account share its few calls a second."""
-
-    @wraps(call)
-    def patient(*args: P.args, **more: P.kwargs) -> R:
-        try:
-            return call(*args, **more)
-        except ClientError as error:
-            if error_code(error) == "ThrottlingException":
-                raise Busy(f"ECS: {error}") from error
-            raise
-
-    return patient
-
-
-@_or_busy
+@or_busy
 def describe_service(service_arn: str, cluster: str) -> dict[str, Any]:
     """Return one service with its tags, in the shape of DescribeServices.
 
@@ -56,6 +38,7 @@ def describe_service(service_arn: str, cluster: str) -> dict[str, Any]:
     return services[0]
 
 
+@or_busy
 def describe_services(service_arns: Sequence[str], cluster: str) -> list[dict[str, Any]]:
     """Return those of up to ten services that exist, with their tags. Raises NotFound when their cluster is gone."""
     try:
@@ -92,14 +75,14 @@ def describe_cluster(name: str) -> dict[str, Any]:
     return dict(clusters[0])
 
 
-@_or_busy
+@or_busy
 def describe_task_definition(arn: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return a task definition in the shape of DescribeTaskDefinition, and its tags."""
     answer = _ecs().describe_task_definition(taskDefinition=arn, include=["TAGS"])
     return dict(answer["taskDefinition"]), {tag["key"]: tag["value"] for tag in answer.get("tags", [])}
 
 
-@_or_busy
+@or_busy
 def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[str, str]) -> str:
     """Register a described task definition anew and return the revision's ARN.
 
@@ -120,7 +103,7 @@ def register_task_definition(task_definition: Mapping[str, Any], tags: Mapping[s
         raise
 
 
-@_or_busy
+@or_busy
 def update_service(service_arn: str, cluster: str, task_definition_arn: str) -> None:
     """Make a service deploy another revision. Raises Refused when ECS will not, and a retry would not help."""
     try:
@@ -131,6 +114,7 @@ def update_service(service_arn: str, cluster: str, task_definition_arn: str) -> 
         raise
 
 
+@or_busy
 def list_running_tasks(service_name: str, cluster: str) -> list[dict[str, Any]]:
     """Return all tasks of a service that ECS wants running, in the shape of DescribeTasks."""
     tasks: list[dict[str, Any]] = []

@@ -7,13 +7,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from domain.errors import Refused
-from gateways.clients import client, error_code
+from gateways.clients import client, error_code, or_busy
 
 _AT_ONCE = 500
 _NOT_UNDERSTOOD = ("ValidationError", "InvalidParameter", "MissingParameter", "MissingRequiredParameter")
 """How the codes of such errors begin: protocols end them differently."""
 
 
+@or_busy
 def read_metrics(queries: Sequence[dict[str, Any]], start: float, end: float) -> dict[str, list[tuple[float, float]]]:
     """Read metrics between two times (seconds since the epoch) by GetMetricData.
 

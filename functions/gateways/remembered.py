@@ -4,7 +4,7 @@
 |---|---|---|
 | `service#ARN` | `rolled-back` | the deployment by which ECS went back to an earlier revision |
 | `service#ARN` | `finished` | the application that its node last finished a rollout with, its deployment, the outcome |
-| `service#ARN` | `moved-away` | the revision for which traffic was taken off its node, and the weights before |
+| `service#ARN` | `moved-away` | the weights before traffic was taken off its node, to be brought back |
 | `service#ARN` | `scaled` | the desired count and the scalable target that it had before it was scaled to zero |
 | `names#MESH` | `virtualNode#NAME` | the service (ARN) that brought the node |
 | `names#MESH` | `virtualService#NAME` | the cluster (ARN) whose services provide it |
@@ -55,14 +55,14 @@ class Remembered(Table):
         """Forget what a service's node finished with: it has left the mesh."""
         client("dynamodb").delete_item(TableName=self._name, Key=key(f"service#{service_arn}", "finished"))
 
-    def remember_moved_away(self, service_arn: str, revision: str, before: Mapping[str, Any]) -> None:
-        """Remember the weights (by route) that there were before a service was redeployed with a revision (ARN)."""
-        self._remember(f"service#{service_arn}", "moved-away", json.dumps(before), revision={"S": revision})
+    def remember_moved_away(self, service_arn: str, before: Mapping[str, Any]) -> None:
+        """Remember the weights (by route) that there were before a service was redeployed."""
+        self._remember(f"service#{service_arn}", "moved-away", json.dumps(before))
 
-    def moved_away(self, service_arn: str) -> tuple[str, dict[str, dict[str, int]]] | None:
-        """Return the revision for which a service's traffic was taken off its node, and the weights before."""
-        item = self._get(key(f"service#{service_arn}", "moved-away"))
-        return (item["revision"]["S"], json.loads(item["value"]["S"])) if item else None
+    def moved_away(self, service_arn: str) -> dict[str, dict[str, int]] | None:
+        """Return the weights (by route) that there were before a service's traffic was taken off its node."""
+        found = self._value(f"service#{service_arn}", "moved-away")
+        return dict(json.loads(found)) if found else None
 
     def forget_moved_away(self, service_arn: str) -> None:
         """Forget it: the traffic has come back, or went where a rollout decided."""

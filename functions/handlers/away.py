@@ -37,7 +37,7 @@ def take_traffic_off(
         waiting.leave(*line)
         raise Refused(f"aborted by {asked.by}: the service is left as it is")
     carries = any(weights[candidate] for weights in weights_of(mesh, subject).values())
-    if not carries and not (for_good and _goes_back_to(candidate, table.claim(*claim[:2]))):
+    if not carries and not (for_good and goes_back_to(candidate, table.claim(*claim[:2]))):
         return None
     try:
         table.claim_virtual_router(*claim, name)
@@ -53,9 +53,7 @@ def take_traffic_off(
         table.release_virtual_router(*claim)
         raise Refused(f"aborted by {late.by}: the service is left as it is")
     before = weights_of(mesh, subject)
-    away = plan_away(
-        before, candidate, healthy_tasks(subject, before, settings, idle_proven=True), service["desiredCount"]
-    )
+    away = plan_away(before, candidate, healthy_tasks(subject, before, settings), service["desiredCount"])
     if away is None or away == before:
         table.release_virtual_router(*claim)
         return None
@@ -80,7 +78,7 @@ def take_traffic_off(
     }
 
 
-def _goes_back_to(node: str, claim: Document | None) -> bool:
+def goes_back_to(node: str, claim: Document | None) -> bool:
     """Say whether a rollout is at work that would give a node traffic if it were rolled back."""
     plan = ((claim or {}).get("document") or {}).get("plan") or {}
     return any(weights.get(node) for weights in plan.get("before", {}).values())

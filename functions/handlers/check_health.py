@@ -2,15 +2,16 @@
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from domain.checks import HOUR, Watch, dry_runs, parse_checks
+from domain.checks import HOUR, Result, Watch, dry_runs, parse_checks
 from domain.deployment import primary
 from domain.enrolment import router_id
-from domain.errors import MeshiftError, NotFound
-from domain.health import judge
+from domain.errors import Busy, MeshiftError, NotFound
+from domain.health import Health, judge
 from domain.rollout import decide
 from domain.weights import own_weights
 from gateways import ecs
@@ -34,34 +35,45 @@ def handler(event: Document, context: LambdaContext) -> Document:
     """
     tell_execution(event)
     settings, plan, subject = Settings.from_env(os.environ), event["plan"], event["subject"]
+    (routes, unread), table = _routes(subject, plan, settings), RolloutTable(settings.rollout_table)
+    checked, said = event.get("checked", {}), ""
     try:
-        service = ecs.describe_service(event["service"], event["cluster"])
-        tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
-    except NotFound:
-        service, tasks = None, []
-    (routes, unread), memories = _routes(subject, plan, settings), event.get("checked", {}).get("hooks", {})
-    results, checks = [], parse_checks(plan["checks"])
-    if service and routes and not _has_begun(event):
-        results = alarm_results(checks)
-    elif service and routes:
-        results, memories = run_checks(checks, _watch(event, service, routes, settings), memories)
-    health = judge(service, event["deployment"], tasks, results)
-    table = RolloutTable(settings.rollout_table)
+        health, results, memories = _examine(event, routes, settings)
+        checked, said = {"hooks": memories, "results": tell_results(results, event, table)}, dry_runs(results)
+    except Busy as error:  # no verdict: the bake gets longer, up to the deadline
+        health = Health(unknown=True, reason=str(error))
     claim = table.claim(*router_id(subject))
     mine = claim if claim and claim["execution"] == event["execution"] else None
     signal = mine["signal"] if mine else None
     decision = decide(plan, event["position"], health, _weights(plan, routes), signal)
     if mine and mine["token"] and decision.what not in ("Gate", "Pause"):
         table.keep_token(*router_id(subject), event["execution"], None)
-    reason = "; ".join(part for part in (decision.reason, unread, dry_runs(results)) if part)
+    reason = "; ".join(part for part in (decision.reason, unread, said) if part)
     logger.info(decision.what, position=decision.position, reason=reason)
     return {
         "next": decision.what,
         "position": decision.position,
         "outcome": decision.outcome,
         "reason": reason,
-        "checked": {"hooks": memories, "results": tell_results(results, event, table)},
+        "checked": checked,
     }
+
+
+def _examine(
+    event: Document, routes: dict[str, Document] | None, settings: Settings
+) -> tuple[Health, Sequence[Result], Document]:
+    """Ask ECS and the checks; returns the verdict, what the checks found, and what is remembered of hooks."""
+    try:
+        service = ecs.describe_service(event["service"], event["cluster"])
+        tasks = ecs.list_running_tasks(service["serviceName"], event["cluster"])
+    except NotFound:
+        return judge(None, event["deployment"], [], []), [], {}
+    results, checks, memories = [], parse_checks(event["plan"]["checks"]), event.get("checked", {}).get("hooks", {})
+    if routes and not _has_begun(event):
+        results = alarm_results(checks)
+    elif routes:
+        results, memories = run_checks(checks, _watch(event, service, routes, settings), memories)
+    return judge(service, event["deployment"], tasks, results), results, memories
 
 
 def _has_begun(event: Document) -> bool:

@@ -44,8 +44,9 @@ def run_checks(
     since = max(min(watch.now, watch.written), watch.now - 2 * HOUR + _CLOCKS) if watch.last else watch.now
     hour = read_metrics(hour_queries(checks, watch), since - HOUR, end)
     step = read_metrics(step_queries(checks, watch, hour), watch.began, end)
+    states = _states(checks)  # before hooks: these remember that they were asked
     asked = _ask_hooks([check for check in checks if isinstance(check, HookCheck)], watch, memories)
-    found = Found(_states(checks), hour, step, asked)
+    found = Found(states, hour, step, asked)
     return [check.judge(watch, found) for check in checks], asked
 
 

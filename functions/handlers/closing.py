@@ -39,7 +39,7 @@ def record(document: Mapping[str, Any], result: Mapping[str, Any], settings: Set
 def remember(document: Mapping[str, Any], outcome: str, settings: Settings) -> None:
     """Remember of the service what its rollout ended with; a plan that only moved traffic away is forgotten."""
     remembered = Remembered(settings.rollout_table)
-    if outcome in ("Promoted", "Rolled Back") and "application" in document:
+    if outcome in ("Promoted", "Rolled Back", "Frozen") and "application" in document:
         remembered.remember_finished(document, outcome)
         remembered.forget_moved_away(document["service"])
     if "away" in document["plan"] and outcome != "Redeployed":

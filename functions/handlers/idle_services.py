@@ -33,7 +33,7 @@ def bring_back(service: Mapping[str, Any], cluster: str, remembered: Remembered)
     before = remembered.scaled(arn)
     if before is None:
         return False
-    if before["scalableTarget"]:
+    if before["scalableTarget"] and scaling.scalable_target(arn):  # somebody may have taken it away since
         scaling.bring_back(arn, before["scalableTarget"])
     if service["desiredCount"] == 0:
         scaling.set_desired_count(arn, cluster, before["desiredCount"])

@@ -101,7 +101,7 @@ def _inject(event: Document, settings: Settings) -> Document:
     if overtaken:
         return overtaken
     if event.get("plan"):
-        remembered.remember_moved_away(arn, registered, event["plan"]["before"])
+        remembered.remember_moved_away(arn, event["plan"]["before"])
     look_away(event, settings)
     ecs.update_service(arn, event["cluster"], registered)
     metrics.add_metric("EnvoyInjected", MetricUnit.Count, 1)

@@ -114,10 +114,17 @@ def _begin(request: Request, caller: str, settings: Settings) -> Document:
     held = table.claim_for(mesh, enrolment.virtual_service or "")
     if held and (held["document"] or {}).get("deployment") == current["id"]:
         raise InvalidRequest(f"deployment {current['id']} is at work already, in execution {held['execution']}")
+    waits = [each for each in WaitingRollouts(settings.rollout_table).waiting() if _is_of(each, service, current["id"])]
+    if waits:
+        raise InvalidRequest(f"deployment {current['id']} waits for its turn, in execution {waits[0]['execution']}")
     execution = start_attempt(service, last["cluster"], settings, forced=True)
     signal = {"signal": request.signal, "by": caller}
     table.record(mesh, enrolment.virtual_service or "", execution, "signal", signal)
     return {"execution": execution}
+
+
+def _is_of(rollout: Document, service: Document, deployment: str) -> bool:
+    return (rollout["document"]["service"], rollout["document"]["deployment"]) == (service["serviceArn"], deployment)
 
 
 def _hand_over(request: Request, settings: Settings) -> Document:

@@ -24,8 +24,8 @@ from gateways.waiting_rollouts import WaitingRollouts
 from handlers.checks import refuse_missing
 from handlers.idle_services import bring_back
 from handlers.phases import tell_phase
-from handlers.siblings import healthy_tasks
-from handlers.wake import wake_paused
+from handlers.siblings import answering_tasks
+from handlers.wake import is_older, wake_paused
 from observability import logger, metrics, tell_execution
 from settings import Settings
 
@@ -81,8 +81,20 @@ def _claim_and_plan(event: Document, asked: Signal | None, table: RolloutTable, 
     except (Refused, NotFound) as error:
         return {"outcome": "Refused", "reason": str(error)}
     except ClaimHeld as error:
-        wake_paused(table.claim(*router_id(subject)), event)
+        held = table.claim(*router_id(subject))
+        superseded = _superseded(event) if is_older(held, event) else None
+        if superseded:
+            return superseded
+        wake_paused(held, event)
         return _wait(event, policy, str(error))
+
+
+def _superseded(event: Document, service: Document | None = None) -> Document | None:
+    """Say so if a service has a newer deployment; without a `service`, ECS is asked."""
+    newest = (primary(service or ecs.describe_service(event["service"], event["cluster"])) or {}).get("id")
+    if newest in (None, event["deployment"]):
+        return None
+    return {"outcome": "Superseded", "reason": f"deployment {newest} took the place of {event['deployment']}"}
 
 
 def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settings) -> Document:
@@ -92,16 +104,16 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
     moving = routes_of(routes, candidate, subject["virtualService"])
     before = {route["routeName"]: read_weights(route["spec"]) for route in moving}
     service = ecs.describe_service(event["service"], event["cluster"])
-    newest = (primary(service) or {}).get("id")
-    if newest not in (None, event["deployment"]):  # first: what its service finished with is the newer one's
-        return {"outcome": "Superseded", "reason": f"deployment {newest} took the place of {event['deployment']}"}
+    superseded = _superseded(event, service)  # first: what its service finished with is the newer one's
+    if superseded:
+        return superseded
     finished, shares = remembered.finished(event["service"]), None
     if finished and finished.application == event["application"] and not event.get("forced"):
-        shares = _shares_to_bring_back(event, service, remembered)
+        shares = _shares_to_bring_back(event, remembered)
         if shares is None:
             remembered.remember_finished(event, finished.outcome)
             return {"outcome": "Nothing To Do", "reason": _unchanged(candidate, finished.outcome)}
-    density = tasks_per_percent(before, candidate, healthy_tasks(subject, before, settings))
+    density = tasks_per_percent(before, candidate, answering_tasks(subject, before, settings))
     steps = plan_steps(before, candidate, policy, density, shares)
     if not steps:
         remembered.remember_finished(event, "Nothing To Do")
@@ -125,7 +137,7 @@ def _plan(event: Document, policy: Policy, table: RolloutTable, settings: Settin
         return {**_wait(event, policy, "not every Envoy knows the route's targets yet"), "waitSeconds": settling}
     plan = _document(subject, policy, before, steps)
     _keep(event, plan, table)
-    position = start_position(plan, event["turns"] * policy.check_every_seconds)
+    position = start_position(plan)
     return {"outcome": "Planned", "reason": f"{len(steps)} steps for {candidate}", "plan": plan, "position": position}
 
 
@@ -147,18 +159,10 @@ def _aborted(event: Document, signal: Signal, settings: Settings) -> Document:
     return {"outcome": "Refused", "reason": f"aborted by {signal.by} before any traffic moved"}
 
 
-def _shares_to_bring_back(event: Document, service: Document, remembered: Remembered) -> dict[str, int] | None:
-    """Read what was taken off the node for the revision that its service runs now, or that ECS threw out again."""
-    moved, current = remembered.moved_away(event["service"]), primary(service)
-    if moved is None or current is None:
-        return None
-    revision, before = moved
-    thrown_out = remembered.rolled_back(event["service"]) == event["deployment"]
-    return (
-        shares_of(before, event["subject"]["virtualNode"])
-        if thrown_out or current["taskDefinition"] == revision
-        else None
-    )
+def _shares_to_bring_back(event: Document, remembered: Remembered) -> dict[str, int] | None:
+    """Read what was taken off the node before its service was redeployed, whatever revision came of it."""
+    moved = remembered.moved_away(event["service"])
+    return shares_of(moved, event["subject"]["virtualNode"]) if moved else None
 
 
 def _unchanged(candidate: str, outcome: str) -> str:
@@ -200,6 +204,6 @@ def _targets(before: Document) -> Document:
 
 
 def _wait(event: Document, policy: Policy, reason: str) -> Document:
-    if event["turns"] * policy.check_every_seconds >= policy.deadline_seconds:
+    if event["turns"] * policy.wait_seconds >= policy.deadline_seconds:
         return {"outcome": "Refused", "reason": f"waited until the deadline, but {reason}"}
-    return {"outcome": "Wait", "reason": reason, "waitSeconds": policy.check_every_seconds}
+    return {"outcome": "Wait", "reason": reason, "waitSeconds": policy.wait_seconds}

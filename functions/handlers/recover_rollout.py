@@ -76,7 +76,11 @@ def _tell(document: Document, status: str, result: Document, settings: Settings)
     remembered = Remembered(settings.rollout_table)
     if "away" in document["plan"] or status == "ABORTED":
         remembered.forget_moved_away(document["service"])
-    if status == "ABORTED" and result["outcome"] == "Rolled Back" and "application" in document:  # a person's decision
+    if "application" in document and result["outcome"] == "Frozen":
+        remembered.remember_finished(document, "Frozen")
+    elif (
+        "application" in document and status == "ABORTED" and result["outcome"] == "Rolled Back"
+    ):  # a person's decision
         remembered.remember_finished(document, "its execution was stopped")
     announce(document, result, settings)
     metrics.add_metric("RolloutRecovered", MetricUnit.Count, 1)

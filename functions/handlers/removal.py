@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 
 from domain.deployment import primary
-from domain.enrolment import MESH, is_enrolled, mesh_id, read_tags, refuse_controller
+from domain.enrolment import MESH, is_enrolled, mesh_id, read_tags, refuse_controller, router_id
 from domain.errors import NotFound, Refused
 from domain.leaving import Known, refuse_encrypted
 from domain.sidecar import is_injected, remove, unmarked
@@ -18,7 +18,8 @@ from gateways import ecs
 from gateways.enrolled import Enrolled
 from gateways.mesh import Mesh
 from gateways.remembered import Remembered
-from handlers.away import take_traffic_off, weights_of
+from gateways.rollout_table import RolloutTable
+from handlers.away import goes_back_to, take_traffic_off, weights_of
 from observability import metrics
 from settings import Settings
 
@@ -70,11 +71,11 @@ def leave(known: Known, settings: Settings) -> None:
 def refuse_move(known: Known | None, subject: Mapping[str, Any], settings: Settings) -> None:
     """Refuse to let a service be another node while the one that it is carries traffic: it would keep its weights."""
     old = _other_node(known, subject)
-    if old and old["virtualRouter"] is not None and any(_weights(Mesh.of(old, settings), old)):
+    if old and _is_needed(old, settings):
         raise Refused(
             f"the service is virtual node {old['virtualNode']} of mesh {mesh_id(old)}, which carries traffic of "
-            f"{old['virtualService']}; give its weight to another node first, or take the tag {MESH} away and set the "
-            f"new tags when the service has left"
+            f"{old['virtualService']}, or would after a roll back; give its weight to another node first, or take the "
+            f"tag {MESH} away and set the new tags when the service has left"
         )
 
 
@@ -82,6 +83,21 @@ def move(known: Known | None, subject: Mapping[str, Any], settings: Settings) ->
     """Give up the node that a service was before its tags named another one, which it has claimed."""
     if known and _other_node(known, subject):
         _give_up_node(known, settings)
+
+
+def _is_needed(subject: Document, settings: Settings) -> bool:
+    """Say whether a node carries traffic, or gets some back if the rollout that is at work is taken back."""
+    mesh, node = Mesh.of(subject, settings), subject["virtualNode"]
+    if subject["virtualRouter"] is not None:
+        claim = RolloutTable(settings.rollout_table).claim(*router_id(subject))
+        return any(_weights(mesh, subject)) or goes_back_to(node, claim)
+    if subject["virtualService"] is None:
+        return False
+    try:
+        provider = mesh.describe_virtual_service(subject["virtualService"])["spec"].get("provider", {})
+    except NotFound:
+        return False
+    return bool(provider.get("virtualNode", {}).get("virtualNodeName") == node)
 
 
 def _other_node(known: Known | None, subject: Mapping[str, Any]) -> Document | None:

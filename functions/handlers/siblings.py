@@ -1,6 +1,6 @@
 """Which tasks stand behind the nodes of a route, as far as their services are known."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from domain.deployment import primary
@@ -15,21 +15,34 @@ from settings import Settings
 Weights = Mapping[str, Mapping[str, int]]
 
 
-def healthy_tasks(
-    subject: Mapping[str, Any], weights: Weights, settings: Settings, *, idle_proven: bool = False
-) -> dict[str, int]:
-    """Count the running tasks with a healthy Envoy of each node beside the candidate that a service of ours brought.
+def answering_tasks(subject: Mapping[str, Any], weights: Weights, settings: Settings) -> dict[str, int]:
+    """Count the tasks that can answer of each node beside the candidate, of any revision: its service may be deploying.
 
-    With `idle_proven`, a node that carries nothing counts only if what its service runs now has carried all the
-    traffic before: a version that was rolled back is healthy too.
+    Nodes that no service of ours brought are left out.
+    """
+    return {node: _answering(arn) for node, arn in _siblings(subject, weights, settings)}
+
+
+def healthy_tasks(subject: Mapping[str, Any], weights: Weights, settings: Settings) -> dict[str, int]:
+    """Count the tasks, of each node beside the candidate, that may take over its traffic.
+
+    They are of the service's present revision, with a healthy Envoy; a node that carries nothing counts only if that
+    revision has carried all the traffic before: a version that was rolled back is healthy too.
     """
     remembered, counts = Remembered(settings.rollout_table), {}
+    for node, arn in _siblings(subject, weights, settings):
+        idle = not any(each.get(node) for each in weights.values())
+        counts[node] = _count(arn, remembered if idle else None)
+    return counts
+
+
+def _siblings(subject: Mapping[str, Any], weights: Weights, settings: Settings) -> Iterator[tuple[str, str]]:
+    """List the nodes beside the candidate that a service of ours brought, and that service."""
+    remembered = Remembered(settings.rollout_table)
     for node in sorted({name for each in weights.values() for name in each} - {subject["virtualNode"]}):
         arn = remembered.service_of(mesh_id(subject), node)
         if arn is not None:
-            idle = not any(each.get(node) for each in weights.values())
-            counts[node] = _count(arn, remembered if idle_proven and idle else None)
-    return counts
+            yield node, arn
 
 
 def refuse_dead_ends(subject: Mapping[str, Any], present: Weights, target: Weights, settings: Settings) -> None:
@@ -40,7 +53,7 @@ def refuse_dead_ends(subject: Mapping[str, Any], present: Weights, target: Weigh
     remembered = Remembered(settings.rollout_table)
     for node in rising(present, target):
         arn = remembered.service_of(mesh_id(subject), node)
-        if arn is not None and not _answers(arn):
+        if arn is not None and not _answering(arn):
             raise NobodyThere(
                 f"{node} has no task that could answer (service {arn}), so the traffic stays where it is and both "
                 f"sides are kept: bring its tasks back and set the weights {_told(target)}, or deploy what is to be "
@@ -48,13 +61,13 @@ def refuse_dead_ends(subject: Mapping[str, Any], present: Weights, target: Weigh
             )
 
 
-def _answers(service_arn: str) -> bool:
+def _answering(service_arn: str) -> int:
     cluster = service_arn.split("/")[1]
     try:
         service = ecs.describe_service(service_arn, cluster)
     except NotFound:
-        return False
-    return answering(ecs.list_running_tasks(service["serviceName"], cluster)) > 0
+        return 0
+    return answering(ecs.list_running_tasks(service["serviceName"], cluster))
 
 
 def _told(weights: Weights) -> str:

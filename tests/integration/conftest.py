@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -180,23 +181,41 @@ def discovery(hosted, tutorial):
 
 @pytest.fixture
 def running_tasks(aws, service):
-    """Let ECS answer with this many healthy and unhealthy tasks of the service; moto's have no health."""
+    """Let ECS answer with so many healthy and unhealthy tasks of the service, and others' stable ones."""
     now = {"healthy": 2, "unhealthy": 0, "stable": (0, "none")}
-    hooks = {
-        "before-send.ecs.ListTasks": lambda: {"taskArns": ["task"]},
-        "before-send.ecs.DescribeTasks": lambda: {
-            "tasks": tasks(now["healthy"], service.task_definition)
-            + tasks(now["unhealthy"], service.task_definition, "UNHEALTHY")
-            + tasks(*now["stable"])
-        },
-    }
+    own = service.arn.rpartition("/")[2]
+
+    def described(asked):
+        if asked["tasks"] != [own]:
+            return {"tasks": tasks(*now["stable"])}
+        healthy = tasks(now["healthy"], service.task_definition)
+        return {"tasks": healthy + tasks(now["unhealthy"], service.task_definition, "UNHEALTHY")}
+
+    def listed(request, **_):
+        return _answered(lambda: {"taskArns": [json.loads(request.body)["serviceName"]]}, request)
+
+    def answer(request, **_):
+        return _answered(lambda: described(json.loads(request.body)), request)
+
     events = client("ecs").meta.events
-    sends = {name: partial(_answered, answer) for name, answer in hooks.items()}
+    sends = {"before-send.ecs.ListTasks": listed, "before-send.ecs.DescribeTasks": answer}
     for name, send in sends.items():
         events.register_first(name, send)
     yield now.update
     for name, send in sends.items():
         events.unregister(name, send)
+
+
+@contextmanager
+def failing(aws, operation, code, message="", service="ecs"):
+    """Let AWS answer an operation with an error."""
+    answer = SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": message}}
+    events, event = aws(service).meta.events, f"before-call.{service}.{operation}"
+    events.register_first(event, lambda **_: answer, unique_id="failing")
+    try:
+        yield
+    finally:
+        events.unregister(event, unique_id="failing")
 
 
 @contextmanager

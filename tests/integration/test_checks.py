@@ -18,7 +18,9 @@ from handlers import check_health, join_mesh, plan_rollout, shift_traffic
 from handlers.checks import run_checks
 from tests.hosted_mesh import Body
 from tests.integration import test_rollout
+from tests.integration.conftest import failing
 from tests.integration.test_rollout import planned
+from tests.template import state_machine
 from tests.unit.test_checks import WATCH
 
 HOOK = "meshift-hook-smoke"
@@ -152,6 +154,24 @@ def test_the_history_has_a_line_for_each_verdict_that_changed(aws, rollout, cont
         ("errorRate", "inconclusive", 0, False),
         ("errorRate", "pass", 0, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("api", "operation"),
+    [("ecs", "DescribeServices"), ("ecs", "ListTasks"), ("ecs", "DescribeTasks"), ("cloudwatch", "GetMetricData")],
+)
+def test_what_aws_throttles_rolls_nobody_back(aws, rollout, context, api, operation):
+    """Hundreds of rollouts share an account's few calls a second: the bake is longer, up to the deadline."""
+    rollout = {**rollout({"envoy": "errorRate", "max": 0.5}), "checked": {"hooks": {"0": {"asked": 1}}, "results": []}}
+    with failing(aws, operation, "ThrottlingException", "Rate exceeded", api):
+        answer = check_health.handler(rollout, context)
+    assert (answer["next"], "AWS throttles" in answer["reason"]) == ("Bake", True)
+    assert (answer["position"]["slice"], answer["position"]["failures"]) == (0, 0)
+    assert answer["checked"] == rollout["checked"], "what hooks have said is not forgotten"
+    for state in ("Move Traffic Away", "Plan Rollout", "Shift Traffic", "Clean Up", "Roll Back"):
+        patient = state_machine()["States"][state]["Retry"][0]
+        assert (patient["ErrorEquals"], patient["JitterStrategy"]) == (["Busy"], "FULL")
+        assert patient["MaxAttempts"] * patient["MaxDelaySeconds"] / 2 >= 600
 
 
 def test_a_service_that_is_gone_is_asked_nothing(aws, rollout, service, context):

@@ -9,6 +9,7 @@ from gateways.mesh import _client
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from handlers import clean_up, plan_rollout
+from handlers.idle_services import bring_back
 from tests.hosted_mesh import URL
 from tests.integration.conftest import make_by_hand, make_service
 from tests.shapes import SUBJECT, route_spec
@@ -71,6 +72,19 @@ def test_the_side_that_lost_its_traffic_is_scaled_to_zero_once(aws, rollout, con
     assert Remembered("rollouts").scaled(arn) == {"desiredCount": 2, "scalableTarget": None}, (
         "not what a try made of it"
     )
+
+
+def test_a_service_whose_scalable_target_was_taken_away_meanwhile_has_its_tasks_back(aws, rollout, context):
+    target = {**ECS, "ResourceId": "service/apps/serviceB"}
+    aws("application-autoscaling").register_scalable_target(**target, MinCapacity=2, MaxCapacity=9)
+    clean_up.handler(rollout, context)
+    aws("application-autoscaling").deregister_scalable_target(**target)
+    stable = service_of(aws, "serviceB")
+    assert bring_back(stable, "apps", Remembered("rollouts"))
+    assert service_of(aws, "serviceB")["desiredCount"] == 2
+    assert Remembered("rollouts").scaled(stable["serviceArn"]) is None
+    found = aws("application-autoscaling").describe_scalable_targets(**ECS, ResourceIds=[target["ResourceId"]])
+    assert found["ScalableTargets"] == []
 
 
 def test_a_scalable_target_lets_it_and_has_its_least_back_with_the_next_rollout(aws, rollout, context, mesh):

@@ -98,6 +98,18 @@ def test_a_rollout_that_waits_its_turn_is_listed_until_it_begins(document, conte
     assert WaitingRollouts("rollouts").waiting() == []
 
 
+def test_a_rollout_that_waits_and_was_overtaken_ends_and_wakes_nobody(aws, document, context):
+    """The newer one waits at its gate for people; what is over must not open it."""
+    rollout = {**document, **plan_rollout.handler(document, context)}
+    pause_rollout.handler({**rollout, "token": "the token", "reason": "x"}, context)
+    older = {**document, "execution": document["execution"] + "-older", "deployment": "ecs-svc/older", "turns": 1}
+    woken = []
+    with answered(aws("stepfunctions"), "SendTaskSuccess", woken):
+        answer = plan_rollout.handler(older, context)
+    assert (answer["outcome"], woken) == ("Superseded", [])
+    assert answer["reason"] == f"deployment {document['deployment']} took the place of ecs-svc/older"
+
+
 def test_a_rollout_that_waits_can_be_aborted_and_is_not_tried_again_by_itself(document, context, ask):
     second = wait(document, context)
     assert ask("abort", execution=second["execution"].rpartition(":")[2]) == (

@@ -1,6 +1,4 @@
 import json
-from contextlib import contextmanager
-from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,7 +12,7 @@ from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
 from handlers import plan_rollout, shift_traffic
 from handlers.inject_envoy import handler
-from tests.integration.conftest import make_service, recover
+from tests.integration.conftest import failing, make_service, recover
 from tests.shapes import SUBJECT, route_spec, task_definition
 from tests.template import state_machine
 
@@ -108,18 +106,6 @@ def test_a_raised_size_is_in_the_reason(aws, mesh, context):
     containers = [{**task_definition()["containerDefinitions"][0], "memory": 1024}]
     service = make_service(aws, containerDefinitions=containers)
     assert "raised from 512 CPU units and 1024 MiB" in handler(service.document(subject=SUBJECT), context)["reason"]
-
-
-@contextmanager
-def failing(aws, operation, code, message=""):
-    """Let ECS answer an operation with an error."""
-    answer = SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": message}}
-    events, event = aws("ecs").meta.events, f"before-call.ecs.{operation}"
-    events.register_first(event, lambda **_: answer, unique_id="failing")
-    try:
-        yield
-    finally:
-        events.unregister(event, unique_id="failing")
 
 
 @pytest.mark.parametrize(
@@ -216,10 +202,9 @@ def test_a_service_that_carries_traffic_gives_it_away_before_it_is_redeployed(aw
     assert shift_traffic.handler({**document, "to": "step"}, context)["shifted"]
     assert weights(mesh) == {"serviceB": 100, "serviceBv2": 0}
     assert handler(document, context)["outcome"] == "Redeployed"
-    revision, before = Remembered("rollouts").moved_away(carrying.arn)
-    assert before == {SUBJECT["virtualRouter"]: {"serviceB": 60, "serviceBv2": 40}}
-    described = aws("ecs").describe_services(cluster="apps", services=[carrying.arn])["services"][0]
-    assert revision == described["taskDefinition"]
+    assert Remembered("rollouts").moved_away(carrying.arn) == {
+        SUBJECT["virtualRouter"]: {"serviceB": 60, "serviceBv2": 40}
+    }
 
 
 def test_the_traffic_comes_back_when_the_redeployment_does_not_happen(aws, mesh, carrying, context):
@@ -236,7 +221,7 @@ def test_what_a_dead_execution_took_away_comes_back(aws, mesh, carrying, context
     document = carrying.document(subject=SUBJECT)
     document |= handler(document, context)
     shift_traffic.handler({**document, "to": "step"}, context)
-    Remembered("rollouts").remember_moved_away(carrying.arn, "a:revision", {})
+    Remembered("rollouts").remember_moved_away(carrying.arn, {})
     recover(context, {})
     assert weights(mesh) == {"serviceB": 60, "serviceBv2": 40}
     assert Remembered("rollouts").moved_away(carrying.arn) is None
@@ -254,9 +239,8 @@ def test_the_share_that_was_taken_off_comes_back_by_a_rollout_of_the_same_applic
     remembered.remember_finished(document, "Promoted")
     assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
     before = {SUBJECT["virtualRouter"]: {"serviceB": 60, "serviceBv2": 40}}
-    remembered.remember_moved_away(carrying.arn, "another:revision", before)
-    assert plan_rollout.handler(document, context)["outcome"] == "Nothing To Do"
-    remembered.remember_moved_away(carrying.arn, carrying.task_definition, before)
+    # Whatever revision runs by now: another image of Envoy, or a pipeline, may have made one more.
+    remembered.remember_moved_away(carrying.arn, before)
     plan = plan_rollout.handler(document, context)["plan"]
     assert [step["weights"][SUBJECT["virtualRouter"]]["serviceBv2"] for step in plan["steps"]] == [25, 40]
 
@@ -302,7 +286,7 @@ def test_traffic_comes_back_when_ecs_throws_the_redeployment_out(aws, mesh, carr
     remembered = Remembered("rollouts")
     document = carrying.document(subject=SUBJECT)
     remembered.remember_rolled_back(carrying.arn, carrying.deployment)
-    remembered.remember_moved_away(carrying.arn, "thrown:out", {SUBJECT["virtualRouter"]: {"serviceBv2": 100}})
+    remembered.remember_moved_away(carrying.arn, {SUBJECT["virtualRouter"]: {"serviceBv2": 100}})
     bare = handler(document, context)
     assert (bare["outcome"], "stays where it is" in bare["reason"]) == ("Refused", True)
     set_weights(mesh, 100, 0)

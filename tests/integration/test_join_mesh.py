@@ -9,6 +9,7 @@ import pytest
 
 from gateways.mesh import _client
 from gateways.remembered import Remembered
+from gateways.rollout_table import RolloutTable
 from handlers.join_mesh import handler
 from tests.hosted_mesh import URL
 from tests.integration.conftest import make_by_hand, make_service
@@ -280,3 +281,24 @@ def test_a_service_may_go_to_another_mesh_when_nothing_of_the_first_mesh_needs_i
     assert Remembered("rollouts").service_of("apps", "serviceBv2") is None
     back = joined_anew(aws, service, context, mesh="apps")  # in the other mesh it was the first, and has all the weight
     assert "of mesh shop, which carries traffic" in back["reason"]
+
+
+def test_a_node_that_a_roll_back_would_give_traffic_cannot_be_given_up(aws, mesh, context):
+    service = make_service(aws, {**TAGS})
+    assert join(service, context)["outcome"] == "Joined"
+    table, claim = RolloutTable("rollouts"), ("apps", NAME, "another:execution")
+    table.claim_virtual_router(*claim, NAME)
+    table.keep_plan(*claim, {"service": "x", "deployment": "y", "plan": {"before": {NAME: {"serviceBv2": 100}}}})
+    answer = joined_anew(aws, service, context, **{"virtual-node": "serviceBv3"})
+    assert (answer["outcome"], "or would after a roll back" in answer["reason"]) == ("Refused", True)
+    table.release_virtual_router(*claim)
+    assert joined_anew(aws, service, context, **{"virtual-node": "serviceBv4"})["outcome"] == "Joined"
+
+
+def test_a_node_that_itself_provides_a_virtual_service_cannot_be_given_up(aws, mesh, context):
+    provider = {"virtualNode": {"virtualNodeName": "serviceBv2"}}
+    mesh.update_virtual_service(meshName="apps", virtualServiceName=NAME, spec={"provider": provider})
+    service = make_service(aws, {**TAGS})
+    assert join(service, context)["subject"]["virtualRouter"] is None
+    answer = joined_anew(aws, service, context, **{"virtual-node": "serviceBv3", "virtual-service": "new.apps.local"})
+    assert (answer["outcome"], "carries traffic of" in answer["reason"]) == ("Refused", True)

@@ -8,6 +8,7 @@ import pytest
 from domain.operations import SIGNALS
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
+from gateways.waiting_rollouts import WaitingRollouts
 from handlers.operate import handler
 from tests.integration.conftest import answered, make_service
 from tests.shapes import SUBJECT
@@ -61,6 +62,14 @@ def test_a_signal_for_a_virtual_service_is_not_for_another_that_shares_its_route
     assert table.claim("apps", router)["signal"] is None
     assert ask(signal="abort", mesh="apps", virtualService="other.apps.local")[0] == 200
     assert table.claim("apps", router)["signal"].name == "abort"
+
+
+def test_a_deployment_that_waits_for_its_turn_is_not_started_beside_itself(aws, ask, service):
+    """Else the second would roll out again what the first has just taken back."""
+    document = {"service": service.arn, "cluster": "apps", "deployment": service.deployment, "reason": "x"}
+    WaitingRollouts("rollouts").wait(*CLAIM, document, 30)
+    status, answer = ask(signal="start", service=service.arn.rpartition("/")[2], cluster="apps")
+    assert (status, f"waits for its turn, in execution {CLAIM[2]}" in answer["message"]) == (400, True)
 
 
 def test_two_signals_are_two_even_when_they_say_the_same(rollout, ask):

@@ -197,6 +197,6 @@ def test_traffic_that_was_taken_off_a_service_is_seen_to_when_ecs_goes_back(
 ):
     handler(batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=GONE_BACK)), context)
     assert executions() == {}
-    Remembered("rollouts").remember_moved_away(service.arn, "a:revision", {"route": {"serviceBv2": 100}})
+    Remembered("rollouts").remember_moved_away(service.arn, {"route": {"serviceBv2": 100}})
     handler(batch(deployment_event("SERVICE_DEPLOYMENT_IN_PROGRESS", reason=GONE_BACK)), context)
     assert len(executions()) == 1

@@ -292,7 +292,7 @@ def test_two_virtual_services_that_share_a_router_roll_out_one_after_the_other(d
     assert waits["outcome"] == "Wait"
     name, holder = SUBJECT["virtualRouter"], document["execution"].rpartition(":")[2]
     assert waits["reason"] == f"virtual router {name}, which {name} shares, is in the hands of execution {holder}"
-    finish_rollout.handler({**first, "outcome": "Frozen", "reason": "x"}, context)
+    finish_rollout.handler({**first, "outcome": "Superseded", "reason": "x"}, context)
     assert plan_rollout.handler(sharing, context)["outcome"] == "Planned"
     (claim,) = RolloutTable("rollouts").claims()
     assert (claim["virtualRouter"], claim["virtualService"]) == (name, "sharing.apps.local")
@@ -301,6 +301,23 @@ def test_two_virtual_services_that_share_a_router_roll_out_one_after_the_other(d
 def test_a_refusal_before_anything_was_learned_finishes_too(aws, service, context):
     result = finish_rollout.handler(service.document(outcome="Refused", reason="no such mesh"), context)
     assert (result["outcome"], result["weights"], result["stepsDone"]) == ("Refused", None, 0)
+
+
+def test_what_was_frozen_is_left_to_people_by_whoever_else_waits_for_the_same_deployment(document, mesh, context):
+    """Its tags were edited, so a second execution waits; somebody has set the weights by hand since."""
+    first = planned(document, context)
+    finish_rollout.handler({**first, "outcome": "Frozen", "reason": "somebody else set the route"}, context)
+    waiting = {**document, "execution": document["execution"] + "-second", "turns": 1}
+    answer = plan_rollout.handler(waiting, context)
+    assert (answer["outcome"], "(Frozen)" in answer["reason"]) == ("Nothing To Do", True)
+    assert plan_rollout.handler({**waiting, "forced": True}, context)["outcome"] == "Planned", "retry, start"
+
+
+def test_who_waited_long_has_all_the_time_that_the_policy_gives_for_the_steps(aws, document, context):
+    policy = {"steps": [{"weight": 25}], "deadlineSeconds": 600, "checkEverySeconds": 30}
+    aws("ssm").put_parameter(Name="/meshift/policies/default", Value=json.dumps(policy), Type="String", Overwrite=True)
+    late = planned({**document, "turns": 19}, context)
+    assert late["position"]["elapsedSeconds"] == 0
 
 
 # -- recovery
@@ -492,6 +509,14 @@ def test_the_first_step_waits_for_tasks_in_proportion_to_the_stable_side(aws, do
     assert [step["tasks"] for step in plan["steps"]] == [2, 8]
 
 
+def test_tasks_in_proportion_count_also_while_the_stable_side_is_being_deployed(aws, document, running_tasks, context):
+    """Its nine tasks are of the revision before; they carry the traffic all the same."""
+    stable = make_service(aws, {}, name="serviceB", family="serviceB")
+    Remembered("rollouts").claim_virtual_node("apps", "serviceB", stable.arn)
+    running_tasks({"healthy": 2, "stable": (9, "an:earlier:revision")})
+    assert "2 of the 3 tasks run" in plan_rollout.handler(document, context)["reason"]
+
+
 def test_a_route_that_was_just_changed_settles_first(document, mesh, context, monkeypatch):
     """Every Envoy has to know the route's targets before one of them gets weight."""
     monkeypatch.setenv("CONTROL_PLANE", "hosted")
@@ -524,9 +549,12 @@ def test_a_newer_deployment_wakes_the_paused_rollout_of_its_own_service(aws, doc
         second = {**document, "execution": document["execution"] + "-second"}
         assert plan_rollout.handler(second, context)["outcome"] == "Wait"
         assert woken == [], "the same deployment again is no reason to go on"
-        newer = {**second, "deployment": "ecs-svc/newer"}
-        assert plan_rollout.handler(newer, context)["outcome"] == "Wait"
-        assert plan_rollout.handler({**newer, "service": "another"}, context)["outcome"] == "Wait"
+        kept = {**document, "plan": {}, "service": "another", "deployment": "ecs-svc/older"}
+        table.keep_plan(*claim, kept)
+        assert plan_rollout.handler(second, context)["outcome"] == "Wait"
+        assert woken == [], "nor is another service"
+        table.keep_plan(*claim, {**kept, "service": document["service"]})
+        assert plan_rollout.handler(second, context)["outcome"] == "Wait"
     assert [each["taskToken"] for each in woken] == ["the token"]
 
 
@@ -567,7 +595,7 @@ def test_a_stopped_version_is_not_rolled_out_again_by_itself(aws, mesh, document
     remembered, execution = Remembered("rollouts"), document["execution"]
     states = aws("stepfunctions")
     states.start_execution(stateMachineArn=os.environ["STATE_MACHINE_ARN"], name="ecs-svc-1-1", input="{}")
-    remembered.remember_moved_away(document["service"], "a:revision", {SUBJECT["virtualRouter"]: {"serviceBv2": 100}})
+    remembered.remember_moved_away(document["service"], {SUBJECT["virtualRouter"]: {"serviceBv2": 100}})
     rollout = planned(document, context)
     shift_traffic.handler({**rollout, "to": "step"}, context)
     states.stop_execution(executionArn=execution)

@@ -41,7 +41,7 @@ def asked(name, number=1):
 
 def at_gate(rules):
     """The position at the gate of the second step."""
-    decision = decide(rules, start_position(rules, 0), GOOD, rules["steps"][0]["weights"])
+    decision = decide(rules, start_position(rules), GOOD, rules["steps"][0]["weights"])
     assert (decision.what, decision.position["gate"]) == ("Gate", 0)
     return decision.position
 
@@ -57,7 +57,7 @@ def look(rules, position, signal=NOBODY, health=GOOD, weights=None):
 
 def test_a_gate_before_the_first_step_is_there_before_anything_moves():
     rules = plan(gated())
-    position = start_position(rules, 0)
+    position = start_position(rules)
     assert position["gate"] == 0
     assert weights_before(rules, position)[0] == PRESENT
     assert look(rules, position, asked("approve")).what == "Shift"
@@ -100,7 +100,14 @@ def test_a_gate_that_is_to_open_by_itself_does_not_while_nothing_is_known(health
 
 
 def test_a_signal_that_does_not_open_the_gate_uses_up_none_of_its_time(rules):
-    assert look(rules, at_gate(rules), asked("skip-wait")).position["gate"] == 0
+    assert look(rules, {**at_gate(rules), "woken": True}, asked("skip-wait")).position["gate"] == 0
+
+
+def test_who_wakes_a_gate_for_nothing_uses_up_none_of_its_time(rules):
+    position = {**at_gate(rules), "gate": 20}
+    for _ in range(100):
+        woken = look(rules, {**position, "woken": True})
+        assert (woken.what, woken.position) == ("Gate", position)
 
 
 def test_the_time_at_a_gate_does_not_count_for_the_deadline(rules):
@@ -143,7 +150,7 @@ def test_promote_goes_through_all_gates_to_the_last_step():
 
 def test_promote_before_the_gate_goes_past_it():
     rules = plan({"weight": 25, "bakeSeconds": 60}, gated())
-    decision = decide(rules, start_position(rules, 0), GOOD, rules["steps"][0]["weights"], asked("promote"))
+    decision = decide(rules, start_position(rules), GOOD, rules["steps"][0]["weights"], asked("promote"))
     assert (decision.what, decision.position["step"]) == ("Shift", 2)
 
 
@@ -172,5 +179,5 @@ def test_a_long_gate_is_looked_at_a_hundred_times_at_most():
 
 def test_scale_to_zero_comes_before_the_promotion():
     rules = plan(cleanUp="scale-to-zero")
-    decision = decide(rules, start_position(rules, 0), GOOD, rules["steps"][0]["weights"])
+    decision = decide(rules, start_position(rules), GOOD, rules["steps"][0]["weights"])
     assert (decision.what, decision.outcome) == ("Clean Up", "Promoted")

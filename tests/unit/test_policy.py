@@ -5,6 +5,7 @@ import pytest
 
 from domain.errors import InvalidPolicy
 from domain.policy import Step, parse_policy
+from tests.template import state_machine
 
 
 def parse(**fields):
@@ -54,6 +55,11 @@ def test_defaults_are_careful():
             "steps[0].gate.onTimeout: ",
         ),
         ('{"steps": [{"weight": 10, "gate": true}]}', "steps[0].gate: True is not an object"),
+        (
+            '{"steps": [{"weight": 10, "gate": {"timeoutSeconds": 604800}}, '
+            '{"weight": 20, "gate": {"timeoutSeconds": 604800}}]}',
+            "steps: the gates' time-outs, 1209600 seconds, and twice deadlineSeconds",
+        ),
         ('{"checkEverySeconds": 0}', "checkEverySeconds: 0 is not"),
         ('{"failureLimit": 0}', "failureLimit: 0 is not"),
         ('{"onNoData": "ignore"}', "onNoData: 'ignore' is not one of pass, hold, fail"),
@@ -67,3 +73,16 @@ def test_defaults_are_careful():
 def test_a_policy_that_makes_no_sense_is_refused_by_its_field(text, says):
     with pytest.raises(InvalidPolicy, match=re.escape(says)):
         parse_policy(text)
+
+
+def test_a_rollout_that_waits_looks_as_often_as_an_executions_history_can_hold():
+    assert parse_policy("{}").wait_seconds == 30
+    slow = parse_policy('{"deadlineSeconds": 604800, "checkEverySeconds": 700}')
+    assert slow.wait_seconds == 2016
+    assert slow.deadline_seconds / slow.wait_seconds <= 300
+
+
+def test_the_state_machine_lives_longer_than_the_longest_policy_and_a_pause_of_a_week():
+    longest = 14 * 24 * 3600
+    assert state_machine()["TimeoutSeconds"] >= longest + 7 * 24 * 3600
+    assert state_machine()["States"]["Pause"]["TimeoutSeconds"] == 7 * 24 * 3600

@@ -35,7 +35,7 @@ def plan(**fields):
 
 def walk(plan, *verdicts, weights=None):
     """Feed verdicts to a plan, the route having the step's weights, and list what was decided."""
-    position, decided = start_position(plan, 0), []
+    position, decided = start_position(plan), []
     for health in verdicts:
         if decided and decided[-1] not in ("Bake", "Shift"):
             break
@@ -85,7 +85,7 @@ def at(stable, candidate):
 
 def test_a_shift_starts_from_the_step_before_it_and_from_nowhere_else():
     rollout = plan()
-    first = start_position(rollout, 0)
+    first = start_position(rollout)
     second = {**first, "step": 1, "from": 0}
     assert weights_before(rollout, first) == [PRESENT, at(75, 25)]
     assert weights_before(rollout, second) == [at(75, 25), at(50, 50)]
@@ -117,7 +117,7 @@ def test_a_task_on_its_way_makes_the_bake_longer():
 
 def test_a_step_that_is_held_waits_between_its_checks_even_if_it_bakes_for_no_time():
     rollout = plan(steps=[{"weight": 50}])
-    held = decide(rollout, start_position(rollout, 0), PENDING, rollout["steps"][0]["weights"])
+    held = decide(rollout, start_position(rollout), PENDING, rollout["steps"][0]["weights"])
     assert held.position["waitSeconds"] == 30
 
 
@@ -132,15 +132,20 @@ def test_every_policy_that_is_accepted_can_promote(fields):
     assert walk(plan(**fields), *[GOOD] * 60)[-1] == "Promoted"
 
 
-def test_time_spent_waiting_for_its_turn_counts():
+def test_what_aws_did_not_say_makes_the_bake_longer_and_counts_for_the_deadline():
     rollout = plan(deadlineSeconds=100)
-    late = decide(rollout, start_position(rollout, 100), PENDING, rollout["steps"][0]["weights"])
-    assert late.outcome == "Rolled Back"
+    unknown, weights = Health(unknown=True, reason="AWS throttles"), rollout["steps"][0]["weights"]
+    held = decide(rollout, start_position(rollout), unknown, weights)
+    assert (held.what, held.position["slice"], held.position["failures"]) == ("Bake", 0, 0)
+    skipping = decide(rollout, held.position, unknown, weights, Signal("1", "skip-wait", "ann"))
+    assert (skipping.what, skipping.position["skip-wait"]) == ("Bake", True), "it counts when something is known again"
+    late = {**held.position, "elapsedSeconds": 100}
+    assert decide(rollout, late, unknown, weights).outcome == "Rolled Back"
 
 
 def after(signal, position=None, health=GOOD, rollout=None):
     rollout = rollout or plan()
-    position = position or start_position(rollout, 0)
+    position = position or start_position(rollout)
     return decide(rollout, position, health, rollout["steps"][position["step"]]["weights"], signal)
 
 
@@ -207,7 +212,7 @@ def test_promote_goes_to_the_last_step_and_its_bake_stays():
 def test_a_step_waits_for_tasks_enough_for_its_weight():
     rollout = plan()
     rollout["steps"][1]["tasks"] = 5
-    position = {**start_position(rollout, 0), "slice": 1}
+    position = {**start_position(rollout), "slice": 1}
     held = after(None, position, Health(healthy=4), rollout)
     assert (held.what, held.reason) == ("Bake", "4 of the 5 tasks run that the next step's weight needs")
     assert held.position["waitSeconds"] == 30

@@ -67,7 +67,7 @@ def test_the_checks_are_as_many_as_the_rollout_asks_for(text, approved):
         "onFailure": policy.on_failure,
         "cleanUp": policy.clean_up,
     }
-    position, path = start_position(plan, 0), []
+    position, path = start_position(plan), []
     what = "Gate" if "gate" in position else "Shift"
     while what in ("Shift", "Bake", "Gate"):
         path += {"Shift": ["Shift Traffic", "Was Traffic Shifted?", "Bake"]}.get(what, [what])
