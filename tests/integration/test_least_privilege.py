@@ -22,14 +22,25 @@ PREFIXES = {"sfn": "states", "eventbridge": "events", "application-auto-scaling"
 PLATFORM = ("logs:", "xray:", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 """What Lambda itself does in a function's name."""
 LATE = "when receive_deployment's event came late: tests/integration/test_rollout.py"
-CARDS = "meshes of other accounts: tests/e2e"
+CARDS = "meshes of other accounts: tests/e2e/test_shares.py"
+BY_HAND = "the signal accept-share: tests/integration/test_accept_by_hand.py"
+WAVES = "its tasks: tests/e2e/test_fleet.py"
+DISTRIBUTED = "what AWS asks of a Distributed Map, which local AWS runs inline: not proven"
 UNSEEN = {
     "AcceptSharesFunction": {"ram:ListPrincipals": CARDS, "sns:Publish": CARDS, "ssm:GetParameter": CARDS},
+    "BringInFunction": {"dynamodb:UpdateItem": "an attempt that has ended before: tests/integration/test_fleet.py"},
     "FinishRolloutFunction": {"dynamodb:GetItem": CARDS},
+    "FleetStateMachine": {
+        "lambda:InvokeFunction": WAVES,
+        "states:DescribeExecution": DISTRIBUTED,
+        "states:StartExecution": DISTRIBUTED,
+        "states:StopExecution": DISTRIBUTED,
+    },
     "InjectEnvoyFunction": {"states:SendTaskSuccess": LATE},
-    "OperateFunction": {"ram:AcceptResourceShareInvitation": CARDS, "ram:GetResourceShareInvitations": CARDS},
+    "OperateFunction": {"ram:AcceptResourceShareInvitation": BY_HAND, "ram:GetResourceShareInvitations": BY_HAND},
     "PauseRolloutFunction": {"states:SendTaskSuccess": "a signal before its token: tests/integration/test_rollout.py"},
     "PlanRolloutFunction": {"states:SendTaskSuccess": LATE},
+    "PlanWaveFunction": {"ecs:ListClusters": "the fleet of all clusters: tests/integration/test_fleet.py"},
 }
 """What is allowed and not asked for by the flows, and what asks for it."""
 HERE = Place(OWNER, REGION)

@@ -297,7 +297,8 @@ def test_who_speaks_to_meshes_may_speak_to_those_of_other_accounts():
     for statement in policy["PolicyDocument"]["Statement"]:
         if statement["Action"].startswith("lambda:"):
             assert statement["Resource"]["Fn::Sub"].endswith(":*:function:*-MeshApiFunction-*")
-            assert set(statement["Condition"]) <= {"StringEquals", "Bool"}
+            assert set(statement["Condition"]) - {"StringEquals", "Bool"} == {"StringNotEquals"}
+        assert statement["Condition"]["StringNotEquals"] == {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}
 
 
 def test_an_invitation_alarms_people_while_there_is_time_to_accept_it():
