@@ -35,8 +35,8 @@ from tests.faults.verdict import illegal
 
 BATCH, ACTS = 50, 8
 """Histories of one seed; acts of a history, at most."""
-ENOUGH = 6
-"""Tasks that can take over from all the others together."""
+TASKS = 2
+"""Of a service that is well."""
 LONGEST = 400
 POLICY = {**tutorial.POLICY, "deadlineSeconds": 900}
 POLICIES = {
@@ -58,12 +58,17 @@ POLICIES = {
 SIGNALS = ("pause", "resume", "abort", "skip-wait", "promote", "retry", "approve")
 THEN = st.none() | st.integers(0, 60) | st.integers(0, LONGEST)
 """Seconds until the next act; None until a rollout has moved traffic and is not at its end."""
-SERVICES = st.sampled_from((CANDIDATE, STABLE, "serviceBv3"))
+NEIGHBOURS = st.sampled_from((CANDIDATE, STABLE))
+SERVICES = NEIGHBOURS | st.just("serviceBv3")
 IMAGES = st.integers(2, 4).map("app:{}".format)
 NUMBERS = st.integers(0, 5)
 """Which of those that there are, from the newest on."""
 DELAYS = st.lists(st.lists(st.sampled_from((1, 5, 200)), min_size=1, max_size=3), min_size=1, max_size=6)
 """After how many seconds the events come, in turns; several times, where there are several."""
+
+
+_at_work = precondition(lambda self: self.cloud.states.running)
+"""On a quiet account these would change nothing that a deployment does not find anyway."""
 
 
 @cache
@@ -115,16 +120,12 @@ class Histories(RuleBasedStateMachine):
         self.cloud.ecs.deploy(self._service(name), revision)
         self._wait(then)
 
-    @rule(signal=st.sampled_from(SIGNALS), then=THEN)
-    def signal(self, signal: str, then: int | None) -> None:
-        operate(self.cloud, signal)
-        self._wait(then)
-
-    @precondition(lambda self: self.cloud.states.running)
-    @rule(signal=st.sampled_from(SIGNALS), number=NUMBERS, then=THEN)
-    def signal_one(self, signal: str, number: int, then: int | None) -> None:
-        """Ask one of the executions that run, also one that waits."""
-        operate(self.cloud, signal, execution=_chosen(self.cloud.states.running, number).name)
+    @_at_work
+    @rule(signal=st.sampled_from(SIGNALS), number=st.none() | NUMBERS, then=THEN)
+    def signal(self, signal: str, number: int | None, then: int | None) -> None:
+        """Ask the rollout at work, or one of the executions that run, also one that waits."""
+        running = self.cloud.states.running if number is not None else []
+        operate(self.cloud, signal, **({"execution": _chosen(running, number).name} if running else {}))
         self._wait(then)
 
     @rule(name=SERVICES, then=THEN)
@@ -132,11 +133,13 @@ class Histories(RuleBasedStateMachine):
         operate(self.cloud, "start", cluster="apps", service=name)
         self._wait(then)
 
-    @rule(weight=st.sampled_from((0, 10, 50, 100)), then=THEN)
+    @_at_work
+    @rule(weight=st.sampled_from((0, 10, 40, 100)), then=THEN)
     def edit_weights(self, weight: int, then: int | None) -> None:
         self._edit(lambda spec: with_weights(spec, {STABLE: 100 - weight, CANDIDATE: weight}))
         self._wait(then)
 
+    @_at_work
     @rule(seconds=st.integers(1, 9), then=THEN)
     def edit_time_out(self, seconds: int, then: int | None) -> None:
         """Change a part of the route that is not the weights."""
@@ -144,27 +147,25 @@ class Histories(RuleBasedStateMachine):
         self._edit(lambda spec: {key: {**each, "timeout": timeout} for key, each in spec.items()})
         self._wait(then)
 
-    @rule(then=THEN)
-    def delete_route(self, then: int | None) -> None:
-        with suppress(ClientError):
-            mesh_of(self.cloud)._api.delete_route(meshName=MESH, virtualRouterName=NAME, routeName=NAME)
-        self._wait(then)
-
-    @rule(name=SERVICES, then=THEN)
-    def delete_node(self, name: str, then: int | None) -> None:
-        """Take a node that has no weight out of the route, and delete it."""
+    @_at_work
+    @rule(what=st.none() | SERVICES, then=THEN)
+    def delete(self, what: str | None, then: int | None) -> None:
+        """Delete the route; or a node, out of the route first, where it has no weight."""
 
         def without(spec: Any) -> Any:
             ((kind, each),) = spec.items()
-            left = [one for one in each["action"]["weightedTargets"] if one["virtualNode"] != name or one["weight"]]
+            left = [one for one in each["action"]["weightedTargets"] if one["virtualNode"] != what or one["weight"]]
             return {kind: {**each, "action": {"weightedTargets": left}}}
 
         with suppress(ClientError):
-            self._edit(without)
-            mesh_of(self.cloud)._api.delete_virtual_node(meshName=MESH, virtualNodeName=name)
+            if what is None:
+                mesh_of(self.cloud)._api.delete_route(meshName=MESH, virtualRouterName=NAME, routeName=NAME)
+            else:
+                self._edit(without)
+                mesh_of(self.cloud)._api.delete_virtual_node(meshName=MESH, virtualNodeName=what)
         self._wait(then)
 
-    @precondition(lambda self: self.cloud.states.running)
+    @_at_work
     @rule(number=NUMBERS, then=THEN)
     def stop(self, number: int, then: int | None) -> None:
         self.cloud.states.stop_execution(_chosen(self.cloud.states.running, number).arn)
@@ -175,30 +176,29 @@ class Histories(RuleBasedStateMachine):
         self._set_policy(POLICIES[policy])
         self._wait(then)
 
-    @rule(name=SERVICES, desired=st.integers(0, 3), then=THEN)
-    def scale(self, name: str, desired: int, then: int | None) -> None:
-        if self._service(name):
-            self.cloud.ecs.scale(self._service(name), desired)
+    @_at_work
+    @rule(name=NEIGHBOURS, then=THEN)
+    def scale_to_zero_or_back(self, name: str, then: int | None) -> None:
+        service = self.cloud.ecs.services[self._service(name)]
+        service["desiredCount"] = 0 if service["desiredCount"] else TASKS
         self._wait(then)
 
-    @rule(name=SERVICES, then=THEN)
-    def take_tag_away(self, name: str, then: int | None) -> None:
-        self._tag(name, [])
-        self._wait(then)
-
-    @rule(name=SERVICES, then=THEN)
-    def put_tag_back(self, name: str, then: int | None) -> None:
-        self._tag(name, [{"key": "meshift:mesh", "value": MESH}])
+    @rule(name=SERVICES, there=st.booleans(), then=THEN)
+    def tag(self, name: str, there: bool, then: int | None) -> None:
+        """Take the tag away by which a service is in the mesh, or put it back."""
+        self._tag(name, there)
         self._wait(then)
 
     # -- what happens
 
+    @_at_work
     @rule(state=st.sampled_from(("OK", "ALARM", "INSUFFICIENT_DATA")), then=THEN)
     def alarm(self, state: str, then: int | None) -> None:
         self.cloud.alarms.states["errors"] = state
         self._wait(then)
 
-    @rule(name=SERVICES, then=THEN)
+    @_at_work
+    @rule(name=NEIGHBOURS, then=THEN)
     def sicken_or_heal(self, name: str, then: int | None) -> None:
         self.cloud.ecs.sick ^= {self._service(name)}
         self._wait(then)
@@ -208,28 +208,26 @@ class Histories(RuleBasedStateMachine):
         self.cloud.ecs.broken ^= {image}
         self._wait(then)
 
-    @rule(kind=st.sampled_from(KINDS), ahead=st.integers(0, 60), then=THEN)
-    def fault(self, kind: str, ahead: int, then: int | None) -> None:
-        """Let something go wrong with the call that is so many calls ahead."""
-        self.cloud.faults.append(Fault(kind, len(self.cloud.asked) + ahead))
+    @rule(kind=st.sampled_from(KINDS), lasting=st.booleans(), ahead=st.integers(0, 40), then=THEN)
+    def fault(self, kind: str, lasting: bool, ahead: int, then: int | None) -> None:
+        """Let something go wrong with the call that is so many calls ahead, and for an hour with all like it."""
+        self.cloud.faults.append(Fault(kind, len(self.cloud.asked) + ahead, lasting=lasting and kind in LASTING))
         self._wait(then)
 
-    @rule(kind=st.sampled_from(LASTING), ahead=st.integers(0, 60), then=THEN)
-    def outage(self, kind: str, ahead: int, then: int | None) -> None:
-        self.cloud.faults.append(Fault(kind, len(self.cloud.asked) + ahead, lasting=True))
-        self._wait(then)
-
+    @_at_work
     @rule(number=st.integers(0, 20), then=THEN)
     def deliver_again(self, number: int, then: int | None) -> None:
         """An old event comes once more."""
         self.cloud.emit(_chosen(self.events, number))
         self._wait(then)
 
+    @_at_work
     @rule(then=THEN)
     def recover(self, then: int | None) -> None:
         self.cloud.recover()
         self._wait(then)
 
+    @_at_work
     @rule(seconds=st.sampled_from((900, 4000, 90_000)))
     def later(self, seconds: int) -> None:
         """Deadlines pass, outages end."""
@@ -254,8 +252,8 @@ class Histories(RuleBasedStateMachine):
         wrong = [*self.model.wrong(), *self.model.unexplained(), *self._illegal(outage)]
         assert not wrong, wrong
         last = STABLE if all(each.get(CANDIDATE) == 100 for each in cloud.routes().values()) else CANDIDATE
-        arn = deploy(cloud, last, "app:last", desired=ENOUGH)
-        cloud.ecs.scale(arn, ENOUGH)
+        arn = deploy(cloud, last, "app:last")
+        cloud.ecs.scale(arn, self._enough(last))
         cloud.run()
         cloud.wait(2000)
         wrong = [*self.model.wrong(), *self.model.unexplained(), *self._illegal(outage)]
@@ -263,6 +261,14 @@ class Histories(RuleBasedStateMachine):
         ended = cloud.executions()[-1].output
         shares = [each.get(last) for each in cloud.routes().values()]
         assert set(shares) == {100}, f"after all was repaired: {ended}"
+
+    def _enough(self, name: str) -> int:
+        """How many tasks can take over from all others together, who have more of them the less they carry."""
+        others = [
+            {node: each for node, each in weights.items() if each and node != name}
+            for weights in self.cloud.routes().values()
+        ]
+        return max([TASKS, *(TASKS * len(each) * 100 // sum(each.values()) + 1 for each in others if each)])
 
     def _illegal(self, outage: bool) -> list[str]:
         """What must never be; where the traffic is, is for people to say here, who edit it."""
@@ -277,8 +283,8 @@ class Histories(RuleBasedStateMachine):
         cloud.ecs.sick.clear()
         cloud.ecs.broken.clear()
         for arn in cloud.ecs.services:
-            cloud.ecs.scale(arn, 2)
-            self._tag(arn.rpartition("/")[2], [{"key": "meshift:mesh", "value": MESH}])
+            cloud.ecs.scale(arn, TASKS)
+            self._tag(arn.rpartition("/")[2], True)
         operate(cloud, "resume")
 
     # -- how it is done
@@ -292,10 +298,10 @@ class Histories(RuleBasedStateMachine):
     def _service(self, name: str) -> str:
         return next((arn for arn in self.cloud.ecs.services if arn.endswith(f"/{name}")), "")
 
-    def _tag(self, name: str, tags: list[dict[str, str]]) -> None:
-        service = self.cloud.ecs.services.get(self._service(name))
+    def _tag(self, name: str, there: bool) -> None:
+        service, tag = self.cloud.ecs.services.get(self._service(name)), {"key": "meshift:mesh", "value": MESH}
         if service:
-            service["tags"] = [each for each in service["tags"] if each["key"] != "meshift:mesh"] + tags
+            service["tags"] = [each for each in service["tags"] if each["key"] != tag["key"]] + [tag] * there
 
     def _edit(self, change: Any) -> None:
         with suppress(MeshiftError):
