@@ -98,7 +98,7 @@ def judged(recorded):
 
 
 def needed(here, asked):
-    """What a call needs; conditions as a text, to be told apart."""
+    """What a call needs."""
     if asked.service == "app-mesh" and here.holds("IsHosted"):
         found = function_url(here.physical("MeshApiFunction", "Arn"))
     else:
@@ -107,7 +107,7 @@ def needed(here, asked):
         if asked.operation == "SendTaskSuccess":
             parameters = {**parameters, "stateMachineArn": here.physical("RolloutStateMachine")}
         found = checks(f"{service}:{asked.operation}", parameters, HERE)
-    return [each._replace(conditions=json.dumps(dict(each.conditions))) for each in found]
+    return [told(each) for each in found]
 
 
 def statements_of(here, function):
@@ -183,3 +183,25 @@ def test_a_statement_that_is_taken_away_is_missed(judged, taken, denied):
         check.action for (_, _, check), allowed in judged.items() if not [each for each in allowed if taken not in each]
     }
     assert missed == {denied}
+
+
+@pytest.mark.parametrize(
+    ("policy", "account", "function"),
+    [
+        ("attach-scoped", OWNER, "DiscoverFunction"),
+        ("attach-managed", "222222222222", "meshift-DiscoverFunction-0A1B2C"),
+    ],
+)
+def test_an_envoy_may_poll_by_the_url_and_call_nothing_directly(policy, account, function):
+    here = stack_of(TaskRolePolicy=policy, TaskRolePath="/tasks/")
+    (document,) = (each["Properties"]["PolicyDocument"] for each in here.of_type("AWS::IAM::ManagedPolicy").values())
+    statements = [json.dumps(each) for each in here.resolved(document)["Statement"]]
+    polls = function_url(f"arn:aws:lambda:{REGION}:{account}:function:{function}")
+    assert [sum(allows(each, told(poll)) for each in statements) for poll in polls] == [1, 1]
+    directly = [each._replace(conditions={}) for each in polls]
+    assert not any(allows(each, told(call)) for each in statements for call in directly)
+
+
+def told(check):
+    """A check with its conditions as a text, to be told apart."""
+    return check._replace(conditions=json.dumps(dict(check.conditions)))
