@@ -181,6 +181,16 @@ def _lambda(action: str, operation: str, asked: Document, place: Place) -> list[
     return [Check(action, name if name.startswith("arn:") else place.arn("lambda", f"function:{name}"))]
 
 
+def _lattice(action: str, operation: str, asked: Document, place: Place) -> list[Check]:
+    """An association is also checked as one that is made, and VPC Lattice looks at the VPC in the caller's name."""
+    conditions = {"vpc-lattice:VpcId": asked["vpcIdentifier"]}
+    if operation != "CreateServiceNetworkVpcAssociation":
+        return [Check(action, ANY, conditions)]
+    made = place.arn("vpc-lattice", "servicenetworkvpcassociation/any")
+    network = Check(action, asked["serviceNetworkIdentifier"], conditions)
+    return [network, network._replace(resource=made), Check("ec2:DescribeVpcs")]
+
+
 def _scaling(action: str, operation: str, asked: Document, place: Place) -> list[Check]:
     """A target's ARN ends with an id that AWS chooses."""
     known = operation == "RegisterScalableTarget"
@@ -208,4 +218,5 @@ _RULES = {
     "sqs": _sqs,
     "ssm": _ssm,
     "states": _states,
+    "vpc-lattice": _lattice,
 }

@@ -13,6 +13,7 @@ from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_doc
 
 from local.authorization import Place, checks, function_url
 from tests.cloud.cloud import batch, in_force
+from tests.cloud.others import ORGANIZATION
 from tests.cloud.stack import stack_of
 from tests.cloud.tutorial import begun, deploy, empty
 from tests.faults.flows import CANDIDATE, FLOWS, SHORT, operate
@@ -22,11 +23,10 @@ PREFIXES = {"sfn": "states", "eventbridge": "events", "application-auto-scaling"
 PLATFORM = ("logs:", "xray:", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 """What Lambda itself does in a function's name."""
 LATE = "when receive_deployment's event came late: tests/integration/test_rollout.py"
-CARDS = "shares inside an organization: tests/e2e/test_shares.py"
 WAVES = "its tasks: tests/e2e/test_fleet.py"
 DISTRIBUTED = "what AWS asks of a Distributed Map, which local AWS runs inline: not proven"
 UNSEEN = {
-    "AcceptSharesFunction": {"ram:ListPrincipals": CARDS},
+    "AcceptSharesFunction": {"iam:CreateServiceLinkedRole": "with the first association of an account: not proven"},
     "BringInFunction": {"dynamodb:UpdateItem": "an attempt that has ended before: tests/integration/test_fleet.py"},
     "FleetStateMachine": {
         "lambda:InvokeFunction": WAVES,
@@ -40,30 +40,23 @@ UNSEEN = {
 }
 """What is allowed and not asked for by the flows, and what asks for it."""
 HERE = Place(OWNER, REGION)
-PARAMETERS = {"TrustedAccounts": "222222222222"}
-
-
-def stack(hosted):
-    return stack_of(ControlPlane="hosted" if hosted else "appmesh", **PARAMETERS)
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    """All calls of all flows, and of some that fail or are asked for by people; by control plane."""
-    found = {True: [], False: []}
+    """All calls of all flows, and of some that fail or are asked for by people; by the stack that makes them."""
+    found = defaultdict(list)
     for plane in ("hosted", "appmesh"):
         with in_force(empty(ControlPlane=plane)) as cloud:
             deploy(cloud, "serviceB")
             cloud.run()
-        found[cloud.hosted] += [each for each in cloud.asked if each.function]
+        found[cloud.stack] += [each for each in cloud.asked if each.function]
     with in_force(begun({**SHORT, "cleanUp": "scale-to-zero"}, ControlPlane="appmesh")) as cloud:
         deploy(cloud, CANDIDATE, "app:2")
         cloud.run()
-    found[False] += [each for each in cloud.asked if each.function]
+    found[cloud.stack] += [each for each in cloud.asked if each.function]
     for flow in FLOWS:
         cloud = flow.fresh()
-        if cloud.stack.parameters.keys() - {"ControlPlane", "TrustedAccounts"}:
-            continue  # statements that only such a stack has
         with in_force(cloud):
             flow.act(cloud)
             cloud.run()
@@ -79,35 +72,42 @@ def recorded():
             cloud.run()
             cloud.wait(4000)
             cloud.invoke("ReceiveDeploymentFunction", batch("DeploymentsQueue", "no event"))
-        # What is asked of another account's mesh is proven where there are two: tests/e2e/test_shares.py.
-        found[cloud.hosted] += [each for each in cloud.asked if each.function and "meshOwner" not in each.parameters]
+        found[cloud.stack] += [each for each in cloud.asked if each.function]
     return found
 
 
 @pytest.fixture(scope="module")
 def judged(recorded):
-    """By control plane, function and check: the statements of the function's role that allow it."""
+    """By stack, function and check: the statements of the function's role that allow it."""
     found = {}
-    for hosted, calls in recorded.items():
-        here = stack(hosted)
+    for here, calls in recorded.items():
         asked = {(each.function, check) for each in calls for check in needed(here, each)}
         statements = {name: statements_of(here, name) for name in {function for function, _ in asked}}
         for function, check in asked:
-            found[hosted, function, check] = [each for each in statements[function] if allows(each, check)]
+            found[here, function, check] = [each for each in statements[function] if allows(each, check)]
     return found
 
 
 def needed(here, asked):
     """What a call needs."""
     if asked.service == "app-mesh" and here.holds("IsHosted"):
-        found = function_url(here.physical("MeshApiFunction", "Arn"))
+        found = function_url(mesh_api_of(asked.parameters.get("meshOwner", OWNER), here))
     else:
         service = "appmesh" if asked.service == "app-mesh" else PREFIXES.get(asked.service, asked.service)
         parameters = asked.parameters
         if asked.operation == "SendTaskSuccess":
             parameters = {**parameters, "stateMachineArn": here.physical("RolloutStateMachine")}
+        if service == "organizations":
+            whole = f"arn:aws:organizations::999999999999:organization/{ORGANIZATION}"
+            parameters = {**parameters, "OrganizationArn": whole}
         found = checks(f"{service}:{asked.operation}", parameters, HERE)
     return [told(each) for each in found]
+
+
+def mesh_api_of(account, here):
+    """The function that hosts an account's meshes."""
+    others = f"arn:aws:lambda:{REGION}:{account}:function:meshift-MeshApiFunction-0A1B2C"
+    return here.physical("MeshApiFunction", "Arn") if account == OWNER else others
 
 
 def statements_of(here, function):
@@ -116,11 +116,11 @@ def statements_of(here, function):
     return [json.dumps(each, sort_keys=True) for each in here.statements(role)]
 
 
-def beside(hosted):
+def beside(here):
     """The statements for meshes of other accounts, which are proven where there are two: tests/e2e/test_shares.py."""
-    policies = stack(hosted).of_type("AWS::IAM::Policy")
-    document = policies["SharedMeshesPolicy"]["Properties"]["PolicyDocument"] if hosted else {"Statement": []}
-    return {json.dumps(each, sort_keys=True) for each in stack(hosted).resolved(document)["Statement"]}
+    policy = here.of_type("AWS::IAM::Policy").get("SharedMeshesPolicy")
+    found = here.resolved(policy["Properties"]["PolicyDocument"])["Statement"] if policy else []
+    return {json.dumps(each, sort_keys=True) for each in found}
 
 
 def allows(statement, check):
@@ -151,8 +151,8 @@ def test_without_a_statement_of_its_role_a_flow_is_denied_something_or_it_is_tol
         (function, check.action, *allowed) for (_, function, check), allowed in judged.items() if len(allowed) == 1
     }
     idle = defaultdict(set)
-    for hosted, function in {(hosted, function) for hosted, function, _ in judged}:
-        for statement in set(statements_of(stack(hosted), function)) - beside(hosted):
+    for here, function in {(here, function) for here, function, _ in judged}:
+        for statement in set(statements_of(here, function)) - beside(here):
             for action in listed(json.loads(statement)["Action"]):
                 if (function, action, statement) not in alone and not action.startswith(PLATFORM):
                     idle[function].add(action)
