@@ -32,9 +32,9 @@ def main() -> int:
         return _case(*arguments.case)
     try:
         wrong = _sweep(flows, arguments) + _histories(arguments.seed, arguments.histories)
+        return max(int(wrong > 0), storm())
     except KeyboardInterrupt:
         return 130
-    return max(int(wrong > 0), storm())
 
 
 def _case(name: str, kind: str, number: str) -> int:
