@@ -13,6 +13,7 @@ from domain.enrolment import enrolment_of, is_enrolled, mesh_id, read_tags
 from domain.errors import InvalidRequest, NotFound, Refused
 from domain.operations import ACCEPT_SHARE, APPROVE, HAND_OVER, START, Request, Signal, caller_of, parse_request
 from gateways import ecs, executions
+from gateways.enrolled import Enrolled
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
@@ -104,14 +105,13 @@ def _begin(request: Request, caller: str, settings: Settings) -> Document:
             raise NotFound(f"{request.virtual_service} in mesh {request.mesh} has had no rollout that could be retried")
         last = found
     service = ecs.describe_service(last["service"], last["cluster"])
-    current = primary(service)
-    if current is None or not is_enrolled(read_tags(service.get("tags", []))):
+    current, subject = primary(service), _subject(service, settings)
+    if current is None or subject is None:
         raise InvalidRequest(f"service: {last['service']} is not enrolled, or has no deployment")
     if last["deployment"] not in ("", current["id"]):
         raise InvalidRequest(f"deployment {current['id']} took the place of {last['deployment']}; use start for it")
-    enrolment = enrolment_of(service)
-    mesh = mesh_id({"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner})
-    held = table.claim_for(mesh, enrolment.virtual_service or "")
+    mesh, virtual_service = mesh_id(subject), subject["virtualService"] or ""
+    held = table.claim_for(mesh, virtual_service)
     if held and (held["document"] or {}).get("deployment") == current["id"]:
         raise InvalidRequest(f"deployment {current['id']} is at work already, in execution {held['execution']}")
     waits = [each for each in WaitingRollouts(settings.rollout_table).waiting() if _is_of(each, service, current["id"])]
@@ -119,8 +119,18 @@ def _begin(request: Request, caller: str, settings: Settings) -> Document:
         raise InvalidRequest(f"deployment {current['id']} waits for its turn, in execution {waits[0]['execution']}")
     execution = start_attempt(service, last["cluster"], settings, forced=True)
     signal = {"signal": request.signal, "by": caller}
-    table.record(mesh, enrolment.virtual_service or "", execution, "signal", signal)
+    table.record(mesh, virtual_service, execution, "signal", signal)
     return {"execution": execution}
+
+
+def _subject(service: Document, settings: Settings) -> Document | None:
+    """Say what a service is by its tags or, when they are gone, what it joined as, until it has left."""
+    if is_enrolled(read_tags(service.get("tags", []))):
+        enrolment = enrolment_of(service)
+        mesh = {"mesh": enrolment.mesh, "meshOwner": enrolment.mesh_owner}
+        return {**mesh, "virtualService": enrolment.virtual_service}
+    known = Enrolled(settings.rollout_table).known(service["serviceArn"])
+    return dict(known.subject) if known and known.subject and not known.left else None
 
 
 def _is_of(rollout: Document, service: Document, deployment: str) -> bool:

@@ -42,7 +42,8 @@ def remove_envoy(event: Document, settings: Settings) -> Document:
     revision, tags = ecs.describe_task_definition(current["taskDefinition"])
     if not is_injected(revision):
         return _let_go(event, service, known, settings)
-    if Remembered(settings.rollout_table).rolled_back(arn) == event["deployment"] and not event.get("retagged"):
+    asked = event.get("forced") or event.get("retagged")
+    if Remembered(settings.rollout_table).rolled_back(arn) == event["deployment"] and not asked:
         raise Refused(
             f"ECS rolled the service back to {current['taskDefinition']}; it keeps its Envoy until you deploy again"
         )

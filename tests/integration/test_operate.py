@@ -6,6 +6,7 @@ import os
 import pytest
 
 from domain.operations import SIGNALS
+from gateways.enrolled import Enrolled
 from gateways.remembered import Remembered
 from gateways.rollout_table import RolloutTable
 from gateways.waiting_rollouts import WaitingRollouts
@@ -70,6 +71,18 @@ def test_a_deployment_that_waits_for_its_turn_is_not_started_beside_itself(aws, 
     WaitingRollouts("rollouts").wait(*CLAIM, document, 30)
     status, answer = ask(signal="start", service=service.arn.rpartition("/")[2], cluster="apps")
     assert (status, f"waits for its turn, in execution {CLAIM[2]}" in answer["message"]) == (400, True)
+
+
+def test_who_could_not_leave_may_be_started_until_it_has_left(aws, ask):
+    service = make_service(aws, {"team": "other"}, name="leaving")
+    assert ask(signal="start", service="leaving", cluster="apps")[0] == 400, "it never joined"
+    Enrolled("rollouts").remember(service.arn, "{}", SUBJECT)
+    status, answer = ask(signal="start", service="leaving", cluster="apps")
+    assert status == 200
+    started = aws("stepfunctions").describe_execution(executionArn=answer["execution"])
+    assert json.loads(started["input"])["forced"] is True
+    Enrolled("rollouts").remember_left(service.arn)
+    assert ask(signal="start", service="leaving", cluster="apps")[0] == 400
 
 
 def test_two_signals_are_two_even_when_they_say_the_same(rollout, ask):
