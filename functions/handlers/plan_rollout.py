@@ -76,17 +76,17 @@ def _claim_and_plan(event: Document, asked: Signal | None, table: RolloutTable, 
             return _aborted(event, asked, settings)
         if asked and asked.name == PAUSE:
             return _wait(event, policy, f"paused by {asked.by}")
-        table.claim_virtual_router(*router_id(subject), event["execution"], subject["virtualService"])
+        try:
+            table.claim_virtual_router(*router_id(subject), event["execution"], subject["virtualService"])
+        except ClaimHeld as error:
+            held = table.claim(*router_id(subject))
+            superseded = _superseded(event) if is_older(held, event) else None
+            if superseded is None:
+                wake_paused(held, event)
+            return superseded or _wait(event, policy, str(error))
         return _plan(event, policy, table, settings)
     except (Refused, NotFound) as error:
         return {"outcome": "Refused", "reason": str(error)}
-    except ClaimHeld as error:
-        held = table.claim(*router_id(subject))
-        superseded = _superseded(event) if is_older(held, event) else None
-        if superseded:
-            return superseded
-        wake_paused(held, event)
-        return _wait(event, policy, str(error))
 
 
 def _superseded(event: Document, service: Document | None = None) -> Document | None:
