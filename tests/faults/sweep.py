@@ -75,6 +75,7 @@ def sampled(seed: int, count: int, size: int, flows: Sequence[Flow] = FLOWS) -> 
     """Some cases with `size` faults each, the same ones for the same seed."""
     chance = random.Random(seed)
     known = {flow.name: calls(flow) for flow in flows}
+    flows = [flow for flow in flows if known[flow.name]]  # one that calls nothing has nothing to go wrong
     for _ in range(count):
         flow = chance.choice(flows)
         faults = []
